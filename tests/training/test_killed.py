@@ -62,7 +62,7 @@ def run_until(place: str, count: int, delay_s: float, command: list[str]) -> Non
 def test_training_killed_at_12_moments_gives_the_uninterrupted_result(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
-    recipe = ("network.dropout=0.3", "trainer.ema_decay=0.9", f"cache={tmp_path / 'cache'}")
+    recipe = ("augmentation=strong", "network.dropout=0.3", "trainer.ema_decay=0.9", f"cache={tmp_path / 'cache'}")
     cohort, whole, cut = box_cohort(), tmp_path / "whole", tmp_path / "cut"
     assert train(cohort, whole, *recipe, steps=STEPS, every=EVERY) == 0
     context = multiprocessing.get_context("forkserver")

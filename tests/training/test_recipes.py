@@ -108,6 +108,16 @@ def test_recipes_are_trained_and_resumed(
     assert all(torch.equal(value, cut[name]) for name, value in whole.items())
 
 
+@pytest.mark.slow
+def test_loader_processes_do_not_change_an_augmented_training(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    cohort, found = box_cohort(), []
+    for workers in (0, 1, 2):
+        recipe = ("augmentation=strong", f"trainer.workers={workers}", f"cache={tmp_path / 'cache'}")
+        assert train(cohort, tmp_path / str(workers), *recipe, steps=4) == 0
+        found.append(weights(tmp_path / str(workers)))
+    assert all(torch.equal(value, other[name]) for other in found[1:] for name, value in found[0].items())
+
+
 @pytest.mark.parametrize(
     "word",
     [

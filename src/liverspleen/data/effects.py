@@ -112,7 +112,7 @@ def coarsened(slices: Tensor, resolution: Tensor) -> Tensor:
     [1.0, 1.5, 2.5, 3.0]
     """
     sides, coarse = slices.shape[-2:], torch.empty_like(slices)
-    places = identity_grid(*sides, slices.device)
+    places = identity_grid(sides[0], sides[1], slices.device)
     for sample, fraction in enumerate(resolution.tolist()):  # each has another number of pixels
         few = [max(1, round(side * fraction)) for side in sides]
         sampled = functional.interpolate(slices[sample, None], few, mode="nearest-exact")
