@@ -32,6 +32,7 @@ from machine import machine, versions
 from liverspleen.config import compose
 from liverspleen.data.augmentation import Augmentation
 from liverspleen.data.window import IntensityWindow
+from liverspleen.processes import keep_pages
 
 RESULTS = Path(__file__).parents[1] / "results"
 WINDOW = IntensityWindow(-150.0, 250.0, clip=True)  # conf/slices/abdomen.yaml
@@ -197,9 +198,12 @@ def main() -> None:
     parser.add_argument("--matrix", type=int, nargs="+", default=[256, 512], help="rows and columns of a slice")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each pipeline")
     parser.add_argument("--turn-s", type=float, default=1.5, help="processor seconds of a turn")
+    parser.add_argument("--release-pages", action="store_true", help="allocate as the peers do by default")
     parser.add_argument("--output", type=Path, default=RESULTS / "augmentation-cpu.json", help="JSON file")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # deprecations of the peers
+    if not options.release_pages:
+        keep_pages()
     conditions = machine(torch.device("cpu"))
     torch.set_num_threads(1)
     result = {
@@ -208,6 +212,7 @@ def main() -> None:
         "versions": versions(("numpy", "torch", "monai", "batchgeneratorsv2", "nnunetv2")),
         "input": {"slices": SLICES, "batch": BATCH},
         "rounds": options.rounds,
+        "pages": "released" if options.release_pages else "kept",
         "samples_per_s_and_core": {},
     }
     for matrix in options.matrix:
