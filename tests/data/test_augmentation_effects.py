@@ -161,7 +161,7 @@ def test_a_constant_control_grid_is_a_shift() -> None:
 
 @pytest.mark.parametrize("kind", BY_CHANCE)
 def test_probability_and_what_changes(kind: str) -> None:
-    """The number of changed samples of 1000 lies in the central 99.99 % of its binomial distribution."""
+    """The number of changed samples of 1000 is in the central 99.99 % of its binomial distribution."""
     slices, labels = batch()
     given = slices.clone(), labels.clone()
     changed, classes = Augmentation(**{**BY_CHANCE[kind], f"{kind}_probability": 0.3})(slices, labels, seed=3)
