@@ -62,7 +62,7 @@ def run_until(place: str, count: int, delay_s: float, command: list[str]) -> Non
 def test_training_killed_at_12_moments_gives_the_uninterrupted_result(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
-    rate = ("optimizer=sgd", "scheduler=cosine", "scheduler.warmup=9", "trainer.clip_norm=0.5")
+    rate = ("optimizer=sgd", "scheduler=cosine", "scheduler.warmup=9", "trainer.clip_norm=0.5", "augmentation=strong")
     other = ("network.dropout=0.3", "trainer.ema_decay=0.9", "loss.class_weights={spleen: 4}")
     recipe = (*rate, *other, f"cache={tmp_path / 'cache'}")
     cohort, whole, cut = box_cohort(), tmp_path / "whole", tmp_path / "cut"

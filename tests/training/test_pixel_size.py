@@ -1,5 +1,6 @@
 """Training with another pixel size; validation and prediction are on the CT's own grid."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,7 +86,9 @@ def test_validation_dss_on_another_pixel_size_is_that_of_predict_and_measure_on_
         np.testing.assert_array_equal(found.affine, ct.affine)
     assert main(["measure", f"labels={labels}", f"cohort={manifest}", f"output={tmp_path}"]) == 0
     validated = {(case, organ): dss for case, organ, dss, *_ in rows(run / "validation.csv")}
-    measured = {(row[0], row[5]): row[10] for row in rows(tmp_path / "measurements.csv") if row[6] == "dla"}
+    with (tmp_path / "measurements.csv").open(newline="") as handle:
+        table = [row for row in csv.DictReader(handle) if row["reader"] == "dla"]
+    measured = {(row["case_id"], row["structure"]): row["dss"] for row in table}
     assert len(validated) == 2
     assert validated == {key: measured[key] for key in validated}
 

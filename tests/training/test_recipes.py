@@ -16,6 +16,21 @@ from liverspleen.organs import Structure
 
 TINY = ["network.encoder=test_resnet", "network.pyramid_channels=8", "network.skip_channels=8", "trainer.batch_size=4"]
 
+BY_CHANCE = [
+    "rotation",
+    "scale",
+    "elastic",
+    "blur",
+    "kernel",
+    "gain",
+    "contrast",
+    "low_resolution",
+    "gamma",
+    "gamma_inverted",
+    "noise",
+    "erase",
+]
+
 
 def train(cohort: Path, output: Path, *words: str, steps: int, experiment: str = "phantom") -> int:
     length = [f"trainer.steps={steps}", "trainer.validate_every=2"]
@@ -66,8 +81,9 @@ def test_case_with_unlabelled_liver_does_not_train_the_liver(box_cohort: Callabl
         ("kjr2020", ["network=small", "trainer=cpu"]),
         ("phantom", ["loss=focal", "augmentation=full", "slices.distance_mm=10"]),
         ("phantom", ["loss=tversky", "sampler=balanced"]),
+        ("phantom", ["augmentation=strong", *(f"augmentation.{kind}_probability=0.5" for kind in BY_CHANCE)]),
     ],
-    ids=["kjr2020", "focal", "tversky"],
+    ids=["kjr2020", "focal", "tversky", "augmentation"],
 )
 def test_recipes_are_trained_and_resumed(
     experiment: str, words: list[str], box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -90,6 +106,16 @@ def test_recipes_are_trained_and_resumed(
     whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
     assert whole.keys() == cut.keys()
     assert all(torch.equal(value, cut[name]) for name, value in whole.items())
+
+
+@pytest.mark.slow
+def test_loader_processes_do_not_change_an_augmented_training(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    cohort, found = box_cohort(), []
+    for workers in (0, 1, 2):
+        recipe = ("augmentation=strong", f"trainer.workers={workers}", f"cache={tmp_path / 'cache'}")
+        assert train(cohort, tmp_path / str(workers), *recipe, steps=4) == 0
+        found.append(weights(tmp_path / str(workers)))
+    assert all(torch.equal(value, other[name]) for other in found[1:] for name, value in found[0].items())
 
 
 @pytest.mark.parametrize(

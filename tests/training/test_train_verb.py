@@ -1,5 +1,6 @@
 """The `train` command on box cohorts of a few slices."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -107,21 +108,24 @@ def test_damaged_case_is_one_issue_and_the_others_are_trained(
     assert (tmp_path / "run" / "last.ckpt").exists()
 
 
+def rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as handle:
+        return [*csv.DictReader(handle)]
+
+
 def test_validation_dss_and_volumes_are_those_of_the_report(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     """One DSS: what validation logs equals what predict and measure find for the same case and weights."""
     manifest = box_cohort()
     assert train(manifest, tmp_path / "run", "trainer.batch_size=8", steps=100, every=100) == 0
-    (case_id, *_), *_ = (row.split(",") for row in (tmp_path / "run/validation.csv").read_text().splitlines()[1:])
+    case_id = rows(tmp_path / "run/validation.csv")[0]["case_id"]
     model, labels = tmp_path / "run" / "last.ckpt", tmp_path / "labels"
     assert main(["predict", f"model={model}", f"input={manifest}", f"output={labels}", "batch_size=3"]) == 0
     assert main(["measure", f"labels={labels}", f"cohort={manifest}", f"output={tmp_path}"]) == 0
-    validated = {
-        row.split(",")[1]: row.split(",")[2:4] for row in (tmp_path / "run/validation.csv").read_text().splitlines()
-    }
+    validated = {row["structure"]: (row["dss"], row["volume_cm3"]) for row in rows(tmp_path / "run/validation.csv")}
     measured = {
-        row.split(",")[5]: [row.split(",")[column] for column in (10, 7)]
-        for row in (tmp_path / "measurements.csv").read_text().splitlines()
-        if row.startswith(f"{case_id},") and ",dla," in row
+        row["structure"]: (row["dss"], row["volume_cm3"])
+        for row in rows(tmp_path / "measurements.csv")
+        if row["case_id"] == case_id and row["reader"] == "dla"
     }
     assert {organ: validated[organ] for organ in ("liver", "spleen")} == measured
     assert all(0 < float(dss) < 1 for dss, _ in measured.values())

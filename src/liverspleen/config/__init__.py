@@ -4,6 +4,7 @@ Values are in `conf/`; names, types, limits, choices and descriptions are in the
 configuration from the overrides of a command line, from Python values, or from both.
 """
 
+from liverspleen.config.augmentation import AugmentationConfig
 from liverspleen.config.choices import conf_folder, groups
 from liverspleen.config.cohorts import (
     CheckConfig,
@@ -27,7 +28,6 @@ from liverspleen.config.evaluation import (
 from liverspleen.config.key import NO_NEUTRAL, Key, Schema
 from liverspleen.config.prediction import PredictConfig
 from liverspleen.config.recipe import (
-    AugmentationConfig,
     LoggerConfig,
     LossConfig,
     NetworkConfig,

@@ -64,36 +64,6 @@ class SlicesConfig(Schema):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentationConfig(Schema):
-    """Random changes of training samples, sampled uniformly up to their limits; 0 disables a change."""
-
-    rotation_deg: Annotated[float, Key("Largest rotation in the plane in degrees, to either side.", ge=0, le=180)]
-    scale: Annotated[float, Key("Largest change of scale, as a fraction, up or down.", ge=0, lt=1)]
-    shift: Annotated[float, Key("Largest shift, as a fraction of the side of the image.", ge=0, le=1)]
-    gain: Annotated[float, Key("Largest change of contrast, as a fraction.", ge=0, le=1)]
-    offset: Annotated[
-        float, Key("Largest change of brightness, as a fraction of the width of the window.", ge=0, le=10)
-    ]
-    noise: Annotated[
-        float,
-        Key("Largest standard deviation of Gaussian noise, as a fraction of the width of the window.", ge=0, le=10),
-    ]
-    blur_px: Annotated[
-        float,
-        Key("Largest standard deviation of a Gaussian blur in the plane, in pixels.", ge=0, le=100),
-    ]
-    thickness: Annotated[
-        float,
-        Key(
-            "Largest increase of slice thickness, as a fraction; each slice becomes a mean of itself and its "
-            "neighbours.",
-            ge=0,
-            le=2,
-        ),
-    ]
-
-
-@dataclass(frozen=True, kw_only=True)
 class SamplerConfig(Schema):
     """How often each slice is used for training."""
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from liverspleen.config.augmentation import AugmentationConfig
 from liverspleen.config.cohorts import COHORT, ROOT, VocabularyConfig
 from liverspleen.config.key import LARGEST_COUNT, LARGEST_SEED, MOST_PROCESSES, Key, Schema, conflict, not_allowed
 from liverspleen.config.recipe import (
-    AugmentationConfig,
     LoggerConfig,
     LossConfig,
     NetworkConfig,
