@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from liverspleen.cohort.file_names import key_of, without_channel
+from liverspleen.cohort.probability_files import is_probability_name
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.files import stated_organs, strip_suffix
 from liverspleen.organs import ORGAN_KEYS, Structure, organs
@@ -23,10 +24,11 @@ DSEG: Final = "_dseg"
 def label_files(folder: Path, known: Collection[str] = ()) -> dict[str, tuple[Path, ...]]:
     """Return the label maps of a folder by case, in the order of their names; usually one per case.
 
-    Subfolders are not read. The case of `X_dseg.nii.gz` is the one that its sidecar `X_dseg.json` states; without a
-    sidecar it is `X_dseg` if this is a `known` case, and otherwise `X`. The label map of a case with the id `X_dseg` is
-    therefore `X_dseg_dseg.nii.gz`, or `X_dseg.nii.gz` if the cohort has this case. A file with another name, such as
-    `segmentation-0`, is the label map of the only `known` case with the same key (`key_of`), such as `volume-0`.
+    Subfolders and probability maps such as `X_liver_probability.nii.gz` are not read. The case of `X_dseg.nii.gz` is
+    the one that its sidecar `X_dseg.json` states; without a sidecar it is `X_dseg` if this is a `known` case, and
+    otherwise `X`. The label map of a case with the id `X_dseg` is therefore `X_dseg_dseg.nii.gz`, or `X_dseg.nii.gz` if
+    the cohort has this case. A file with another name, such as `segmentation-0`, is the label map of the only `known`
+    case with the same key (`key_of`), such as `volume-0`.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -42,7 +44,9 @@ def label_files(folder: Path, known: Collection[str] = ()) -> dict[str, tuple[Pa
         of_key.setdefault(_key(case_id), []).append(case_id)
     for file in sorted(folder.iterdir()):
         name = strip_suffix(file.name)
-        if name and not file.name.startswith("."):  # unfinished files start with a dot
+        if (
+            name and not file.name.startswith(".") and not is_probability_name(name)
+        ):  # unfinished files start with a dot
             case_id = _case_of(name, folder, cases)
             if case_id not in cases and len(same := of_key.get(_key(case_id), [])) == 1:
                 (case_id,) = same

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from liverspleen.cohort.image_files import is_output
+from liverspleen.cohort.probability_files import is_probability_name
 from liverspleen.errors import Issue, counted
 from liverspleen.imaging.files import parts, strip_suffix
 from liverspleen.imaging.nifti import SUFFIXES
@@ -101,7 +102,9 @@ def _kind_of_name(file: PurePath) -> int | None:
     name = file.name.lower()
     if file.suffix.lower() in _HARMLESS or name.partition(".")[0] in _HARMLESS_NAMES or name.endswith("_dseg.dcm"):
         return None
-    if strip_suffix(name):
+    if bare := strip_suffix(name):
+        if is_probability_name(bare):  # an output of `predict`
+            return None
         return _NIFTI if name.endswith(SUFFIXES) else _READABLE
     if _ending(file, _ARCHIVES):
         return _ARCHIVED

@@ -13,6 +13,7 @@ program that writes this file gets every table of the report.
 | `structure` | name of an organ: `liver` or `spleen` |
 | `reader` | the person or system that produced the label map |
 | `volume_cm3` | volume in cm³; empty if undefined |
+| `volume_soft_cm3` | sum of the probabilities times the volume of a voxel; empty without a probability map |
 | `volume_status` | one or more of `STATUSES`, joined by `;`; the default is `ok` |
 | `reference` | the reader that this row is compared with; empty without a comparison |
 | `dss` | Dice similarity score in [0, 1]; empty if undefined |
@@ -78,6 +79,7 @@ COLUMNS: Final = (
     "structure",
     "reader",
     "volume_cm3",
+    "volume_soft_cm3",
     "volume_status",
     "reference",
     "dss",
@@ -124,6 +126,7 @@ class Measurement:
     nsd_tolerance_mm: float | None = None
     surface: str = ""
     origin: str = ""
+    volume_soft_cm3: float | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,7 @@ def write_measurements(path: StrPath, rows: Iterable[Measurement]) -> None:
     >>> target = Path(tempfile.mkdtemp()) / "measurements.csv"
     >>> write_measurements(target, [Measurement("A1", "P1", "", "", "", "liver", "manual", 1243.285)])
     >>> target.read_text().splitlines()[1]
-    'A1,P1,,,,liver,manual,1243.285,ok,,,,,,,,,,,,'
+    'A1,P1,,,,liver,manual,1243.285,,ok,,,,,,,,,,,,'
     """
     listed = list(rows)
     names = [name for name in COLUMNS if name != "origin" or any(row.origin for row in listed)]

@@ -25,6 +25,7 @@ _FRACTION: Final = (lambda value: 0 <= value <= 1, "a number from 0 to 1")
 _ANY: Final = (lambda value: True, "a number")
 _RANGES: Final[dict[str, tuple[Callable[[float], bool], str]]] = {
     "volume_cm3": (lambda value: value >= 0, "a volume of 0 cm³ or more"),
+    "volume_soft_cm3": (lambda value: value >= 0, "a volume of 0 cm³ or more"),
     "dss": _FRACTION,
     "iou": _FRACTION,
     "voxels": _NOT_NEGATIVE,
@@ -39,7 +40,7 @@ _RANGES: Final[dict[str, tuple[Callable[[float], bool], str]]] = {
 NUMBERS: Final = tuple(_RANGES)
 """The columns with numbers; only `volume_cm3` is required."""
 _CODES: Final = {"volume_cm3": "LS-MEA-006", "dss": "LS-MEA-007"}
-_COMPARISON_COLUMNS: Final = tuple(name for name in NUMBERS if name not in ("volume_cm3", "voxels"))
+_COMPARISON_COLUMNS: Final = tuple(name for name in NUMBERS if name not in ("volume_cm3", "volume_soft_cm3", "voxels"))
 _OPTIONAL: Final = dict.fromkeys((*_CASE_COLUMNS, "volume_status", "reference", *NUMBERS), "")
 
 Row = dict[str, str]
