@@ -8,10 +8,12 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
 from liverspleen.cli.main import main
+from liverspleen.evaluation.measurements.label_folder import measure_folder
 from liverspleen.imaging import read_label_map
 from liverspleen.imaging.nifti import write_label_map
 from liverspleen.imaging.volume import LabelMap
@@ -78,3 +80,20 @@ def test_the_commands_of_the_page_give_the_expected_scores(folder: Path, monkeyp
         assert cells["scores", "spleen:total", reader]["mean"] == 1
         assert cells["errors", "ratio", reader]["maximum"] == 0
     assert cells["scores", "liver:fatty", "nnunet"]["mean"] == pytest.approx((8 / 9 + 6 / 7) / 2)
+
+
+def test_the_lines_for_the_probabilities_of_nnunet_write_maps_that_measure_reads(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    section = PAGE.read_text(encoding="utf-8").split("## Probabilities of nnU-Net")[1]
+    lines = [line[4:] for line in section.splitlines() if line.startswith("    ")]
+    label = nibabel.load("nnunet_out/case_001.nii.gz")
+    values = np.asarray(label.dataobj).transpose(2, 1, 0)
+    np.savez("nnunet_out/case_001.npz", probabilities=np.stack([(values == value) for value in range(3)]).astype("f4"))
+    Path("nnunet_prob").mkdir()
+    exec("\n".join(lines), {})
+    found = measure_folder("nnunet_out", probabilities="nnunet_prob", surface=None)
+    volumes = {row.structure: (row.volume_soft_cm3, row.volume_cm3) for row in found.rows if row.case_id == "case_001"}
+    assert {soft for soft, _ in volumes.values()} == {volume for _, volume in volumes.values()}
+    assert len(volumes) == 2

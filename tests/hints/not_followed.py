@@ -42,10 +42,12 @@ NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
         "LS-DCM-080 081 083 084",  # tests/cohort/test_structure_sets.py
         "LS-IMG-002",  # tests/test_reading.py
         "LS-IMP-014",  # tests/cli/test_import_verb.py
+        "LS-MEA-028 029 030 031 032 033 034",  # tests/evaluation/measurements/test_probability_maps.py
         "LS-MEA-022 023 024 025 026 027",  # tests/evaluation/measurements/test_hand_written.py
         "LS-REP-016 017 022 041 045 048 049 052",  # tests/evaluation/reporting, tests/cli/test_report_verb.py
         "LS-REP-056 057",  # tests/evaluation/reporting/test_failures.py
         "LS-REP-058 059 060 065",  # tests/evaluation/reporting/test_cross_validation.py and test_report.py
+        "LS-REP-066",  # tests/evaluation/measurements/test_probability_maps.py
         "LS-REP-061",  # tests/evaluation/reporting/test_body_size.py
         "LS-REP-053",  # tests/evaluation/test_many_cases.py
         "LS-SPL-015",  # tests/evaluation/reporting/test_cross_validation.py

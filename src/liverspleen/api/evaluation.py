@@ -12,6 +12,13 @@ from liverspleen.cohort.spellings import spelling_issues, spellings_between
 from liverspleen.cohort.split import read_splits, split_hashes
 from liverspleen.config import CompareConfig, MeasureConfig, ReportConfig
 from liverspleen.errors import InputError, Issue
+from liverspleen.evaluation.measurements.calibration_table import FILE as CALIBRATION
+from liverspleen.evaluation.measurements.calibration_table import (
+    CaseCalibration,
+    mean_calibration,
+    read_calibration,
+    write_calibration,
+)
 from liverspleen.evaluation.measurements.label_folder import measure_folder
 from liverspleen.evaluation.measurements.map_findings import mean_dss
 from liverspleen.evaluation.measurements.measure_case import SurfaceMetrics
@@ -30,16 +37,22 @@ from liverspleen.storage import sha256_of
 
 @dataclass(frozen=True)
 class Measured:
-    """Finished measurements: the rows, the file `measurements.csv`, and the issues."""
+    """Finished measurements: the rows, the file `measurements.csv`, the issues, and sums of probability maps."""
 
     rows: tuple[Measurement, ...]
     file: Path
     issues: tuple[Issue, ...]
+    calibrations: tuple[CaseCalibration, ...] = ()
 
     @property
     def mean_dss(self) -> dict[str, tuple[float, int]]:
         """Mean DSS over the cases, and their number, by structure; empty without a reference."""
         return mean_dss(self.rows)
+
+    @property
+    def mean_calibration(self) -> dict[str, tuple[float, float, int]]:
+        """Mean ECE and Brier score over the cases, and their number, by structure; empty without probability maps."""
+        return mean_calibration(self.calibrations)
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,8 @@ def run_measurement(config: MeasureConfig) -> Measured:
                 reference_reader=config.reference_reader,
                 label_values=values,
                 reference_values=reference_values,
+                probabilities=config.probabilities,
+                percent=config.probability_unit == "percent",
                 allow_missing=config.allow_missing,
                 surface=surface,
                 workers=config.workers or os.cpu_count() or 1,
@@ -95,7 +110,13 @@ def run_measurement(config: MeasureConfig) -> Measured:
         write_measurements(file, measured.rows)
         write_volumes(volumes, measured.rows, body_sizes=None if cohort is None else body_sizes(cohort.cases))
         record.outputs += [file, volumes]
-        return Measured(tuple(measured.rows), file, tuple(record.issues))
+        calibration = config.output / CALIBRATION
+        if measured.calibrations:
+            write_calibration(calibration, measured.calibrations)
+            record.outputs.append(calibration)
+        else:  # that of an earlier run does not belong to these measurements
+            calibration.unlink(missing_ok=True)
+        return Measured(tuple(measured.rows), file, tuple(record.issues), measured.calibrations)
 
 
 def _surface_metrics(config: MeasureConfig) -> SurfaceMetrics | None:
@@ -116,13 +137,23 @@ def run_report(config: ReportConfig) -> Reported:
         measurements = read_measurements(config.measurements, vocabulary=vocabulary)
         record.inputs["measurements"] = sha256_of(config.measurements)
         record.issues.extend(measurements.issues)
+        calibration = config.measurements.with_name(CALIBRATION)
+        calibrations = None
+        if calibration.exists():
+            calibrations = read_calibration(calibration, measurements.table)
+            record.inputs["calibration"] = sha256_of(calibration)
         study = _study(config, record)
         if study is not None:
             cases = {case.case_id for case in study.cohort.cases}
             found = spellings_between({"measurements": set(measurements.table["case_id"]), "cohort": cases})
             record.issues.extend(spelling_issues("case_id", found, file=config.measurements))
         report = write_report(
-            measurements, config.output, reader=config.reader, reference=config.reference, study=study
+            measurements,
+            config.output,
+            reader=config.reader,
+            reference=config.reference,
+            study=study,
+            calibrations=calibrations,
         )
         for folder in (config.output / "tables", config.output / "figures"):
             record.outputs += sorted(folder.glob("*"))

@@ -116,10 +116,10 @@ def on_grid(
     found = label_map.geometry
     notes = tuple(replace(issue, case_id=case_id, file=file) for issue in form_issues(found))
     if found.canonical_shape == grid.canonical_shape:
-        return label_map, (*notes, *_grid_error(case_id, label_map, grid, file=file, against=against))
+        return label_map, (*notes, *grid_issues(case_id, found, grid, file=file, against=against))
     placed = placed_on(grid, label_map)
     if placed is None or (placed.lost_voxels and not placed.label_map.labels.any()):
-        return label_map, (*notes, *_grid_error(case_id, label_map, grid, file=file, against=against))
+        return label_map, (*notes, *grid_issues(case_id, found, grid, file=file, against=against))
     message = f"label map is on a box of shape {found.canonical_shape} of the grid of {against} {grid.canonical_shape}"
     hint = "no action is needed: it was padded or cut to that grid, without resampling"
     moved = Issue("LS-GEO-021", message, hint, case_id, file, "note")
@@ -130,24 +130,23 @@ def on_grid(
     return placed.label_map, (*notes, moved, Issue("LS-GEO-022", message, hint, case_id, file, "warning"))
 
 
-def _grid_error(
-    case_id: str, label_map: LabelMap, grid: Geometry, *, file: Path | None, against: str
+def grid_issues(
+    case_id: str, found: Geometry, expected: Geometry, *, file: Path | None, against: str, kind: str = "label map"
 ) -> Iterator[Issue]:
-    """Yield LS-GEO-003 or LS-GEO-004 if the label map in `file` is not on `grid`, the grid of `against`."""
-    found, expected = label_map.geometry, grid
+    """Yield LS-GEO-003 or LS-GEO-004 if the `kind` in `file` is not on the `expected` grid, that of `against`."""
     if found.canonical_shape != expected.canonical_shape:
         message = (
-            f"label map has shape {found.canonical_shape}, expected {expected.canonical_shape} "
+            f"{kind} has shape {found.canonical_shape}, expected {expected.canonical_shape} "
             f"(slice, row, column) as {against}"
         )
-        yield Issue("LS-GEO-003", message, "resample the label map, or correct the path", case_id, file)
+        yield Issue("LS-GEO-003", message, f"resample the {kind}, or correct the path", case_id, file)
     elif not same_grid(expected, found):
         distance = corner_displacement_mm(expected, found)
         message = (
-            f"corners of the label map are up to {distance:.3g} mm from those of {against}, "
+            f"corners of the {kind} are up to {distance:.3g} mm from those of {against}, "
             f"expected at most {grid_tolerance_mm(expected):.3g} mm (spacing {_mm(found)} and {_mm(expected)})"
         )
-        yield Issue("LS-GEO-004", message, "resample the label map, or correct its header", case_id, file)
+        yield Issue("LS-GEO-004", message, f"resample the {kind}, or correct its header", case_id, file)
 
 
 def _examine_label(case: Case, grid: Geometry | None) -> tuple[LabelMap | None, list[Issue]]:

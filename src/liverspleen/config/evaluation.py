@@ -42,6 +42,16 @@ class MeasureConfig(Schema):
     datasets: Annotated[list[str], Key("Datasets of the cohort to measure; default: all.")]
     label_values: Annotated[Any, _LABEL_VALUES]
     reference_values: Annotated[Any, Key("Meaning of the voxel values of `reference`; as `label_values`.")]
+    probabilities: Annotated[
+        Path | None,
+        Key(
+            "Folder of the probability maps of the same cases: <case_id>_liver_probability.nii.gz, a folder per organ, "
+            "or a folder per case; empty: no soft volume and no calibration."
+        ),
+    ]
+    probability_unit: Annotated[
+        Literal["fraction", "percent"], Key("Unit of the probability maps: `fraction` is 0 to 1, `percent` 0 to 100.")
+    ]
     allow_missing: Annotated[bool, Key("If true, a case without a label map has a DSS of 0; if false, it is an error.")]
     surface: Annotated[Literal["voxel", "area", "none"], Key("Definition of the surface distances; `none` omits them.")]
     nsd_tolerance_mm: Annotated[
@@ -51,7 +61,10 @@ class MeasureConfig(Schema):
     vocabulary: VocabularyConfig
 
     def conflicts(self) -> Iterator[Issue]:
-        """Yield an issue if reference_values= is given without reference=."""
+        """Yield an issue if reference_values= or a unit is given without the folder that it describes."""
+        if self.probabilities is None and self.probability_unit != "fraction":
+            message = "probability_unit= has no effect without probabilities="
+            yield conflict(message, "give probabilities=, or remove probability_unit=")
         if self.reference is None and self.reference_values is not None:
             message = (
                 "reference_values= has no effect without reference=, because a cohort has the values of liverspleen"

@@ -27,6 +27,7 @@ from liverspleen.evaluation.reporting.report import write_report
 from liverspleen.evaluation.reporting.study import Study
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman, bland_altman
 from liverspleen.evaluation.statistics.bootstrap import BootstrapInterval, bootstrap_ci
+from liverspleen.evaluation.statistics.calibration import Calibration, calibration
 from liverspleen.evaluation.statistics.dunn import Dunn, dunn
 from liverspleen.evaluation.statistics.equivalence import Equivalence, tost
 from liverspleen.evaluation.statistics.intervals import Interval
@@ -48,6 +49,7 @@ __all__ = [
     "ICC",
     "BlandAltman",
     "BootstrapInterval",
+    "Calibration",
     "Choice",
     "Concordance",
     "Dunn",
@@ -73,6 +75,7 @@ __all__ = [
     "WilcoxonSignedRank",
     "bland_altman",
     "bootstrap_ci",
+    "calibration",
     "choose",
     "compare_rc",
     "compare_readers",

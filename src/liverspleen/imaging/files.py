@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,20 +106,14 @@ def read_ct(path: StrPath, *, case_id: str | None = None) -> CTVolume:
     geometry = layout.geometry
     if layout.layers > 1:
         raise axes_error(source, (layout.layers, *geometry.shape))
-    block = max(1, _BLOCK // layout.plane_bytes) * layout.plane_bytes  # whole planes along the last native axis
-    place = Source(layout.file, case_id)
-    stream = content_blocks(
-        place, layout.content_bytes, first=layout.offset, block=block, start=layout.start, encoding=layout.encoding
-    )
-    next(stream)
+    blocks = plane_blocks(layout, case_id=case_id)
     if math.prod(geometry.shape[:2]) > _PLANE_LIMIT:
         message = f"its slices have {geometry.shape[0]} x {geometry.shape[1]} voxels, expected at most {_PLANE_LIMIT}"
         raise source.error("LS-IMG-032", message, "check that the file is a CT")
     reject_beyond_memory(source, math.prod(geometry.shape) * np.dtype(np.int16).itemsize)
     hu = np.empty(geometry.canonical_shape, np.int16)
     native, first, broken, clipped, fractional = geometry.to_native(hu), 0, 0, 0, False
-    for voxels in stream:
-        stored = np.frombuffer(voxels, layout.dtype).reshape((*geometry.shape[:2], -1), order="F")
+    for stored in blocks:
         found = hounsfield(_scaled(layout, stored))
         native[..., first : first + stored.shape[2]] = found.values
         first, broken, clipped = first + stored.shape[2], broken + found.broken, clipped + found.clipped
@@ -186,6 +180,27 @@ def read_grid(path: StrPath, *, case_id: str | None = None) -> Geometry:
         InputError: the file is missing, of another format, not one 3D volume, or its grid is invalid.
     """
     return read_layout(path, case_id=case_id).geometry
+
+
+def plane_blocks(layout: Layout, *, case_id: str | None = None) -> Iterator[NDArray[Any]]:
+    """Return the stored numbers of an image with one layer in blocks of whole planes along the last native axis.
+
+    The part before the voxels is read at once; as in `content_blocks`, blocks are valid only if the last one is read.
+
+    Raises:
+        InputError: as `content_blocks`.
+    """
+    stream = content_blocks(
+        Source(layout.file, case_id),
+        layout.content_bytes,
+        first=layout.offset,
+        block=max(1, _BLOCK // layout.plane_bytes) * layout.plane_bytes,
+        start=layout.start,
+        encoding=layout.encoding,
+    )
+    next(stream)
+    shape = (*layout.geometry.shape[:2], -1)
+    return (np.frombuffer(voxels, layout.dtype).reshape(shape, order="F") for voxels in stream)
 
 
 def read_layout(path: StrPath, *, case_id: str | None = None) -> Layout:

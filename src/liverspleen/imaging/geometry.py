@@ -17,6 +17,9 @@ float32 headers round corners by about 1e-3 mm, far less than a tenth of a CT's 
 pixel is at least five times the tolerance.
 """
 
+Box = tuple[slice, slice, slice]
+"""A box of voxels by its extent along three axes, with start and stop."""
+
 _CODES = (("R", "L"), ("A", "P"), ("S", "I"))  # names of the positive and negative world axes, RAS+
 _CANONICAL = ((2, 1), (1, -1), (0, -1))  # slice to superior, row to posterior, column to the patient's left
 
@@ -142,6 +145,18 @@ class Geometry:
             raise ValueError(f"array has shape {array.shape}, expected the canonical shape {self.canonical_shape}")
         view = array[tuple(slice(None, None, direction) for _, direction in self._order)]
         return view.transpose(np.argsort([axis for axis, _ in self._order]))
+
+    def box_to_native(self, box: Box) -> Box:
+        """Return a (slice, row, column) box in the order of the native axes.
+
+        >>> Geometry((4, 5, 6), np.diag([-1.0, 1.0, 1.0, 1.0])).box_to_native((slice(0, 2), slice(0, 1), slice(3, 4)))
+        (slice(3, 4, None), slice(4, 5, None), slice(0, 2, None))
+        """
+        native = list(box)
+        for extent, (axis, direction) in zip(box, self._order, strict=True):
+            end = self.shape[axis]
+            native[axis] = extent if direction > 0 else slice(end - extent.stop, end - extent.start)
+        return native[0], native[1], native[2]
 
 
 def _box_volume(affine: NDArray[np.float64]) -> float:

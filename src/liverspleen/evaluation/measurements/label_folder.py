@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -17,14 +17,17 @@ from liverspleen.cohort.label_names import DSEG, label_files, several_files, sta
 from liverspleen.cohort.label_values import covered_structures
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.skipped_files import skipped_files
-from liverspleen.cohort.spellings import Spellings, spelling_issues, spellings
+from liverspleen.cohort.spellings import spelling_issues, spellings
 from liverspleen.errors import InputError, Issue
+from liverspleen.evaluation.measurements.calibration_table import CaseCalibration
 from liverspleen.evaluation.measurements.map_findings import (
     anatomy_issues,
     cropped_issue,
     exchanged_issue,
     exchanged_values,
     organs_of,
+    several_spellings,
+    unused_label_maps,
 )
 from liverspleen.evaluation.measurements.mask_folder import is_mask_folder, read_mask_folder
 from liverspleen.evaluation.measurements.measure_case import (
@@ -35,6 +38,7 @@ from liverspleen.evaluation.measurements.measure_case import (
     measure_case,
     missing_case,
 )
+from liverspleen.evaluation.measurements.probability_folder import ProbabilityFolder
 from liverspleen.evaluation.measurements.table import Measurement, frame_of
 from liverspleen.imaging.files import ENDINGS, read_label_map, stated_organs
 from liverspleen.imaging.geometry import Geometry
@@ -54,10 +58,11 @@ LabelValues = Mapping[int, Structure]
 
 @dataclass(frozen=True)
 class Measured:
-    """Rows of all measured cases, and all issues; a case with an error has no rows."""
+    """Rows of all measured cases, all issues, and sums of probability maps; a case with an error has no rows."""
 
     rows: tuple[Measurement, ...]
     issues: tuple[Issue, ...]
+    calibrations: tuple[CaseCalibration, ...] = ()
 
     def to_frame(self) -> pandas.DataFrame:
         """Return the rows as a pandas DataFrame with the columns of `measurements.csv`; NaN is undefined."""
@@ -74,6 +79,8 @@ def measure_folder(
     reference_reader: str = MANUAL,
     label_values: LabelValues | None = None,
     reference_values: LabelValues | None = None,
+    probabilities: StrPath | None = None,
+    percent: bool = False,
     allow_missing: bool = False,
     surface: SurfaceMetrics | None = WITH_SURFACES,
     workers: int = 1,
@@ -88,19 +95,21 @@ def measure_folder(
     must be on the grid of its CT. Without a cohort, the cases are those of the folder (and of `reference`, if given).
     `label_values` and `reference_values` give the meaning of voxel values; None: that of a file beside the label maps,
     or else the values of liverspleen (`meaning_in`). The label maps of a cohort always have the values of liverspleen.
-    A bad case does not stop the others. A missing label map is an error of its case, or with `allow_missing` a warning
-    and a score of 0. `workers` is the number of processes; each measures one case at a time. Rows are in the order of
-    the cases. `on_case` is called with each case_id after its measurement. Issues of the rows of the cohort are not
-    repeated.
+    `probabilities` is a folder of probability maps of the same cases (`probability_files`), with values from 0 to 1 or
+    in `percent`; they give the soft volumes and, with a reference, `calibrations`. A bad case does not stop the others.
+    A missing label map is an error of its case, or with `allow_missing` a warning and a score of 0. `workers` is the
+    number of processes; each measures one case at a time. Rows are in the order of the cases. `on_case` is called with
+    each case_id after its measurement. Issues of the rows of the cohort are not repeated.
 
-    Issues: those of reading; LS-LAB-005 label map of a case is missing; LS-LAB-006 (warning) label map without a case;
+    Issues: those of reading, and of `ProbabilityFolder`; LS-LAB-005 label map of a case is missing; LS-LAB-006
+    (warning) label map without a case;
     LS-LAB-007 two files for one case; LS-LAB-010 a worker process died; LS-IDN-010 a case has names of different
     Unicode characters and is not measured; LS-IDN-011 (warning) names of cases or readers are similar; LS-COH-040
     (warning) files that are not read.
 
     Raises:
         InputError: LS-LAB-023 `labels` or `reference` is not a folder, LS-LAB-008 both readers have the same name,
-            LS-LAB-009 there are no label maps and no cases.
+            LS-LAB-009 there are no label maps and no cases; as `ProbabilityFolder.of`.
     """
     labels = Path(labels)
     known = () if cohort is None else tuple(case.case_id for case in cohort.cases)
@@ -120,26 +129,36 @@ def measure_folder(
     ):
         message = f"reader and reference reader are both {reader!r}"
         raise InputError(Issue("LS-LAB-008", message, "give them different names", file=labels))
-    task = _MeasurementTask(folder, references, reader, reference_reader, surface, allow_missing)
     if not folder.files and not cases:
         message = f"the folder has no label map ({ENDINGS})"
         missing = Issue("LS-LAB-009", message, "give the folder that contains the label maps directly", file=labels)
         raise InputError([missing, *folder.not_read()])
+    used = frozenset(file for own in (folder, references) if own for files in own.files.values() for file in files)
+    maps = None
+    if probabilities is not None:
+        ids = [_case_id(case) for case in (cases if cohort is None else cohort.cases)]
+        maps = ProbabilityFolder.of(Path(probabilities), known=ids, percent=percent, others=used)
+    task = _MeasurementTask(folder, references, maps, reader, reference_reader, surface, allow_missing)
     rows: list[Measurement] = []
-    respelled = _several_spellings(folder, references, known)
+    calibrations: list[CaseCalibration] = []
+    respelled = several_spellings(
+        {"labels=": folder.files, "reference=": references.files if references else {}}, known
+    )
     rejected = {text for one in respelled if one.equal for text in one.places}
     readers = spellings([(reader, "reader="), (reference_reader, "reference_reader=")])
     issues = [*spelling_issues("case_id", respelled, file=labels), *spelling_issues("reader", readers)]
     for given in (folder, *([references] if references else [])):
-        issues += (*given.meaning.issues, *given.not_read())
-    issues += _unused_label_maps(folder, cases if cohort is None else cohort.cases)
+        issues += (*given.meaning.issues, *given.not_read(maps.all_files if maps else ()))
+    issues += () if maps is None else maps.not_read()
+    issues += unused_label_maps(folder.files, map(_case_id, cases if cohort is None else cohort.cases))
     cases = [case for case in cases if _case_id(case) not in rejected]
     for case, measured in zip(cases, _measured_cases(task, cases, workers), strict=True):
         rows += measured.rows
         issues += measured.issues
+        calibrations += measured.calibrations
         if on_case is not None:
             on_case(_case_id(case))
-    return Measured(tuple(rows), tuple(issues))
+    return Measured(tuple(rows), tuple(issues), tuple(calibrations))
 
 
 @dataclass(frozen=True)
@@ -213,9 +232,9 @@ class LabelFolder:
         grid = label_map.geometry if grid is None else grid
         return on_grid(case_id, label_map, grid, file=self.files[case_id][0], against="its case")
 
-    def not_read(self) -> Iterator[Issue]:
-        """Yield an issue for each kind of file in the folder that is no label map."""
-        found = [file for own in self.files.values() for file in own]
+    def not_read(self, others: Collection[Path] = ()) -> Iterator[Issue]:
+        """Yield an issue for each kind of file in the folder that is no label map, and none of the `others`."""
+        found = [*others] + [file for own in self.files.values() for file in own]
         read = {below for file in found for below in (file.rglob("*") if file.is_dir() else [file])}
         yield from skipped_files(self.path, read)
 
@@ -251,6 +270,7 @@ class _MeasurementTask:
 
     folder: LabelFolder
     references: LabelFolder | None
+    probabilities: ProbabilityFolder | None
     reader: str
     reference_reader: str
     surface: SurfaceMetrics | None
@@ -259,7 +279,8 @@ class _MeasurementTask:
     def of_case(self, case_id: str) -> _MeasurementTask:
         """Return the task with the files of one case: those of all cases would be sent to a worker with each case."""
         references = None if self.references is None else self.references.of_case(case_id)
-        return replace(self, folder=self.folder.of_case(case_id), references=references)
+        probabilities = None if self.probabilities is None else self.probabilities.of_case(case_id)
+        return replace(self, folder=self.folder.of_case(case_id), references=references, probabilities=probabilities)
 
     def measured(self, case: Case | str) -> Measured:
         """Return the rows and the issues of one case; bad input gives issues, not exceptions."""
@@ -304,12 +325,16 @@ class _MeasurementTask:
         }
         try:
             if label_map is None:
-                rows = missing_case(case, self.reader, covered=self.folder.covered, **options)
-            else:
-                rows = self._rows(case, label_map, options, issues)
+                return Measured(
+                    tuple(missing_case(case, self.reader, covered=self.folder.covered, **options)), tuple(issues)
+                )
+            rows = self._rows(case, label_map, options, issues)
+            if self.probabilities is None:
+                return Measured(tuple(rows), tuple(issues))
+            added = self.probabilities.added_to(rows, self.reader, label_map, reference)
         except InputError as rejected:
             return Measured((), (*issues, *rejected.issues))
-        return Measured(tuple(rows), tuple(issues))
+        return Measured(tuple(added.rows), (*issues, *added.issues), added.calibrations)
 
     def _rows(
         self, case: Case | str, label_map: LabelMap, options: _ReferenceOptions, issues: list[Issue]
@@ -364,23 +389,6 @@ def _result(case: Case | str, future: Future[Measured]) -> Measured:
         return Measured(
             (), (Issue("LS-LAB-010", message, "use workers=1, or a machine with more memory", _case_id(case)),)
         )
-
-
-def _several_spellings(folder: LabelFolder, references: LabelFolder | None, known: Collection[str]) -> list[Spellings]:
-    """Return the cases whose spellings differ between the folders and the cohort, or in a folder."""
-    places = [(case_id, "cohort") for case_id in known]
-    for option, own in (("labels=", folder), ("reference=", references)):
-        files = own.files if own is not None else {}
-        places += [(case_id, f"{option} '{first.name}'") for case_id, (first, *_) in files.items()]
-    return [one for one in spellings(places) if not one.places.keys() <= set(known)]
-
-
-def _unused_label_maps(folder: LabelFolder, cases: Iterable[Case | str]) -> Iterator[Issue]:
-    known = {_case_id(case) for case in cases}
-    for case_id, files in folder.files.items():
-        if case_id not in known:
-            message, hint = "label map has no valid case in the cohort", "correct its name or add the case"
-            yield Issue("LS-LAB-006", message, hint, file=files[0], severity="warning")
 
 
 def _case_id(case: Case | str) -> str:

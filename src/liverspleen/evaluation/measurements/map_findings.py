@@ -1,8 +1,8 @@
-"""What `measure` reports about a label map besides its rows: anatomy, exchanged labels, and grids that are no CT."""
+"""What `measure` reports about label maps besides their rows: anatomy, exchanged labels, crops, names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from liverspleen.cohort.findings.anatomy import find_organs, is_cropped, label_map_issues
 from liverspleen.cohort.findings.organ import Organ
 from liverspleen.cohort.manifest import Case
+from liverspleen.cohort.spellings import Spellings, spellings
 from liverspleen.errors import Issue
 from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.evaluation.metrics.overlap import overlaps
@@ -82,3 +83,20 @@ def mean_dss(rows: Sequence[Measurement]) -> dict[str, tuple[float, int]]:
         if row.dss is not None:
             scores.setdefault(row.structure, []).append(row.dss)
     return {key: (float(np.mean(found)), len(found)) for key, found in scores.items()}
+
+
+def several_spellings(folders: Mapping[str, Mapping[str, tuple[Path, ...]]], known: Collection[str]) -> list[Spellings]:
+    """Return the cases whose spellings differ between the folders (by option) and the cohort, or in a folder."""
+    places = [(case_id, "cohort") for case_id in known]
+    for option, files in folders.items():
+        places += [(case_id, f"{option} '{first.name}'") for case_id, (first, *_) in files.items()]
+    return [one for one in spellings(places) if not one.places.keys() <= set(known)]
+
+
+def unused_label_maps(files: Mapping[str, tuple[Path, ...]], cases: Iterable[str]) -> Iterator[Issue]:
+    """Yield the warning LS-LAB-006 for each label map whose case is none of these."""
+    known = set(cases)
+    for case_id, (first, *_) in files.items():
+        if case_id not in known:
+            message, hint = "label map has no valid case in the cohort", "correct its name or add the case"
+            yield Issue("LS-LAB-006", message, hint, file=first, severity="warning")

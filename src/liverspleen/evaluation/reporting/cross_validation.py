@@ -3,7 +3,7 @@
 | table | rows | columns |
 |---|---|---|
 | `cross_validation` | `dss_liver, dss_spleen, loa_liver, loa_spleen, loa_ratio` | the folds, `total` |
-| `cross_validation_means`, `…_failures`, `…_surfaces` | as in `means`, `failures` and `surfaces` | structure |
+| `cross_validation_means`, `…_failures`, `…_surfaces`, `…_calibration` | as in `means` etc. | structure |
 
 A fold contains the patients on the validation side of its split. A single split has the column `total` only.
 """
@@ -22,6 +22,7 @@ from liverspleen.evaluation.measurements.readings import INDICES, Examination
 from liverspleen.evaluation.reporting import cells
 from liverspleen.evaluation.reporting.cells import Address, Cell
 from liverspleen.evaluation.reporting.results import Cases, Groups, ReportResults
+from liverspleen.evaluation.reporting.supplement.calibration import calibration
 from liverspleen.evaluation.reporting.supplement.failures import failure_notes, failures
 from liverspleen.evaluation.reporting.supplement.scores import means, surfaces
 from liverspleen.organs import ORGAN_KEYS
@@ -73,7 +74,7 @@ def validated_cases(
 def cross_validation(results: ReportResults, cases: ValidatedCases) -> tuple[list[Cell], list[Note], ReportResults]:
     """Return the cells and notes on the validated cases, and the results behind them."""
     own = replace(results, groups=Groups(cases.examinations, (), (), results.readings.vocabulary))
-    found = [*means(own), *failures(own), *surfaces(own)]
+    found = [*means(own), *failures(own), *surfaces(own), *calibration(own)]
     made = [replace(cell, address=_renamed(cell.address)) for cell in found]
     return [*_by_fold(own, cases), *made], failure_notes(own), own
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from liverspleen.evaluation.metrics.probabilities import BOX_MARGIN_MM
+from liverspleen.evaluation.statistics.calibration import BINS
 from liverspleen.evaluation.statistics.intervals import LOA_MULTIPLIER
 from liverspleen.evaluation.statistics.reproducibility import RC_QUANTILE
 
@@ -28,6 +30,13 @@ DEFINITIONS: Final[dict[str, str]] = {
     f"%RC = {RC_QUANTILE} √(2 wCV²), with the within-subject coefficient of variation (wCV) in percent. The wCV is the "
     "root mean square of the CV of each patient, with the variance d²/2 for a difference d. The 95 % CI uses the χ² "
     "distribution with n degrees of freedom.",
+    "Soft volume": "Sum of the probabilities of an organ over all voxels × volume of a voxel, in cm³.",
+    "ECE": f"Expected calibration error of the probability of an organ, Σ n_b / n |f_b − p_b| over {BINS} bins of "
+    "equal width, with the number of voxels n_b, the fraction f_b of voxels of the reference and the mean probability "
+    "p_b of bin b (Guo et al., ICML 2017). The voxels are those of the box around the organ of the reference with a "
+    f"margin of {BOX_MARGIN_MM:g} mm; of the image: all voxels.",
+    "Brier score": "Mean of (probability − outcome)² over the same voxels; the outcome is 1 in the organ of the "
+    "reference and 0 elsewhere (Brier, Mon Weather Rev 1950;78:1).",
     "n": "Number of CT scans with a defined value. For the p value between sites and for %RC: number of patients.",
     "Rounding": "Printed numbers are rounded half away from zero. report.json contains all numbers at full precision.",
 }

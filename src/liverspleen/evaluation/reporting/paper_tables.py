@@ -26,6 +26,8 @@ from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import Split
 from liverspleen.cohort.vocabulary import DEVELOPMENT, PAPER, Vocabulary
 from liverspleen.errors import InputError, Issue, counted
+from liverspleen.evaluation.measurements.calibration_table import CaseCalibration
+from liverspleen.evaluation.measurements.calibration_table import Key as CalibrationKey
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import (
     INDICES,
@@ -47,7 +49,14 @@ from liverspleen.evaluation.reporting.missing_cases import gaps_of
 from liverspleen.evaluation.reporting.phantom_notes import phantom_notes
 from liverspleen.evaluation.reporting.repeatability import repeatability
 from liverspleen.evaluation.reporting.results import Groups, ReportResults, reproducibility_coefficients
-from liverspleen.evaluation.reporting.supplement import SCALES, body_size_notes, failure_notes, supplement
+from liverspleen.evaluation.reporting.supplement import (
+    SCALES,
+    Reliability,
+    body_size_notes,
+    failure_notes,
+    reliabilities,
+    supplement,
+)
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
 from liverspleen.evaluation.statistics.differences import Scale
 from liverspleen.evaluation.statistics.reproducibility import PercentageRC
@@ -74,7 +83,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class StatisticalReport:
-    """Content of a report: cells, notes, the agreements for its figures, and the vocabulary of the cohort.
+    """Content of a report: cells, notes, agreements and reliabilities for its figures, the vocabulary of the cohort.
 
     `surface` is the definition of the surface metrics; None if there are none or several definitions. `n_folds` is the
     number of splits that the tables of the cross-validation have.
@@ -90,6 +99,7 @@ class StatisticalReport:
     vocabulary: Vocabulary = PAPER
     surface: SurfaceDefinition | None = None
     n_folds: int = 0
+    reliabilities: tuple[Reliability, ...] = ()
 
     def table(self, name: str) -> Table:
         """Return the cells of one table by row and column; empty if the report does not have the table.
@@ -106,6 +116,7 @@ def statistical_report(
     reference: str | None = None,
     cohort: Cohort | None = None,
     splits: Mapping[str, Split] | None = None,
+    calibrations: Mapping[CalibrationKey, CaseCalibration] | None = None,
 ) -> StatisticalReport:
     """Return the tables of the paper from measurements, for `reader` against `reference`.
 
@@ -113,7 +124,7 @@ def statistical_report(
     defined number is omitted, and a case without a row or a value is excluded from its tables; a note reports both. The
     cohort adds strata of slice thickness and the known absence of a spleen to the table of failures, and volumes by
     body size. The splits, folds of a cross-validation or one split, give the development cases tables of their own, see
-    `cross_validation`.
+    `cross_validation`. `calibrations` (`read_calibration`) add the table of calibration and its figures.
 
     Raises:
         InputError: a given reader is not in the measurements, several pairs of readers are compared and none is
@@ -140,6 +151,7 @@ def statistical_report(
     notes += single
     agreements: tuple[Agreement, ...] = ()
     surfaces: tuple[SurfaceDefinition, ...] = ()
+    reliable: tuple[Reliability, ...] = ()
     if readers is None:
         message = "no reader is compared with a reference, which Tables 2 to 4 need"
         hint = "give reader= and reference=, or add rows with a reference to the measurements"
@@ -155,6 +167,7 @@ def statistical_report(
             spleen_absent=frozenset(case.case_id for case in known if case.spleen_absent),
             thickness_mm={case.case_id: mm for case in known if (mm := case.slice_thickness_mm) is not None},
             body_sizes=body_sizes(known),
+            calibrations=calibrations or {},
         )
         made = [
             *_table2(results),
@@ -164,12 +177,13 @@ def statistical_report(
             *supplement(results),
             *repeats,
         ]
-        agreements = _agreements(results)
+        agreements, reliable = _agreements(results), reliabilities(results)
         if validated.examinations:
             added, about, own = cross_validation(results, validated)
             made += added
             notes += about
             agreements += tuple(replace(found, is_cross_validation=True) for found in _agreements(own, SCALES[:1]))
+            reliable += tuple(replace(found, is_cross_validation=True) for found in reliabilities(own))
             notes += gaps_of(readings, validated.examinations, readers, scored=True)
         surfaces = results.surfaces((*results.groups.all_first, *(e.case_id for e in validated.examinations)))
         notes += _few_pairs(results) + failure_notes(results) + body_size_notes(results)
@@ -191,6 +205,7 @@ def statistical_report(
         vocabulary=vocabulary,
         surface=surfaces[0] if len(surfaces) == 1 else None,
         n_folds=len(splits or {}),
+        reliabilities=reliable,
     )
 
 

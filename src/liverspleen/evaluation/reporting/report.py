@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from liverspleen import __version__
 from liverspleen.errors import InputError, Issue, counted, one_line
+from liverspleen.evaluation.measurements.calibration_table import CaseCalibration
+from liverspleen.evaluation.measurements.calibration_table import Key as CalibrationKey
 from liverspleen.evaluation.measurements.table import Measurements
 from liverspleen.evaluation.reporting import case_lists
 from liverspleen.evaluation.reporting.case_lists import CaseLists
@@ -50,11 +52,13 @@ def write_report(
     reader: str | None = None,
     reference: str | None = None,
     study: Study | None = None,
+    calibrations: Mapping[CalibrationKey, CaseCalibration] | None = None,
 ) -> StatisticalReport:
     """Write `tables/`, `figures/`, `report.json` and `report.html` to `output` and return their content.
 
     Cells with more than 2000 cases have them in `cases.csv`, see `case_lists`.
-    A `study` adds Table 1, Figure 1 and Figure 3. The same input gives the same bytes. Tables and figures of an
+    A `study` adds Table 1, Figure 1 and Figure 3, and `calibrations` (`read_calibration`) the table of calibration and
+    its figures. The same input gives the same bytes. Tables and figures of an
     earlier report in `output` that are not part of this report are removed.
 
     Raises:
@@ -62,7 +66,9 @@ def write_report(
     """
     output = Path(output)
     cohort, splits = (None, {}) if study is None else (study.cohort, study.splits)
-    report = statistical_report(measurements, reader=reader, reference=reference, cohort=cohort, splits=splits)
+    report = statistical_report(
+        measurements, reader=reader, reference=reference, cohort=cohort, splits=splits, calibrations=calibrations
+    )
     added = study_results(study, measurements, reader=report.reader, reference=report.reference)
     if not (report.cells or added.cells):
         hint = "follow the hints of the lines above; see liverspleen report --help for the columns that it needs"

@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import TypeVar
 
 from liverspleen.cohort.vocabulary import Vocabulary, in_order
+from liverspleen.evaluation.measurements.calibration_table import CaseCalibration
+from liverspleen.evaluation.measurements.calibration_table import Key as CalibrationKey
 from liverspleen.evaluation.measurements.readings import INDICES, Examination, PatientPair, Readings, SurfaceDefinition
 from liverspleen.evaluation.metrics.body_size import BodySize
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman, bland_altman
@@ -55,7 +57,8 @@ class ReportResults:
     """The statistics of `reader` against `reference`; each is computed at its first use and then reused.
 
     `coefficients` is the result of `reproducibility_coefficients`. `spleen_absent`, `thickness_mm` and
-    `body_sizes` (by case) come from the cohort; they are empty without one.
+    `body_sizes` (by case) come from the cohort; they are empty without one. `calibrations` are the sums of probability
+    maps; empty without maps.
     """
 
     readings: Readings
@@ -66,6 +69,7 @@ class ReportResults:
     spleen_absent: frozenset[str] = frozenset()
     thickness_mm: Mapping[str, float] = field(default_factory=dict)
     body_sizes: Mapping[str, BodySize] = field(default_factory=dict)
+    calibrations: Mapping[CalibrationKey, CaseCalibration] = field(default_factory=dict)
     _agreements: dict[tuple[Cases, str, Scale], BlandAltman] = field(default_factory=dict, init=False, repr=False)
     _conditions: dict[str, KruskalWallis] = field(default_factory=dict, init=False, repr=False)
     failed: dict[str, dict[str, dict[str, bool]]] = field(default_factory=dict, init=False, repr=False)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from liverspleen.evaluation.metrics.probabilities import BOX_MARGIN_MM
+from liverspleen.evaluation.statistics.calibration import BINS
 from liverspleen.evaluation.statistics.intervals import LOA_MULTIPLIER
 from liverspleen.organs import ORGANS, RATIO_KEY, RATIO_OF
 
@@ -120,6 +122,25 @@ _ADDITIONAL: Final = (
         "and ASSD are undefined if one of the masks is empty.",
         row_notes=_NSD,
         rows={**_SUBJECTS, "hd95": "HD95 (mm)", "assd": "ASSD (mm)", "nsd": "NSD"},
+        columns=_ORGANS,
+        part="additional",
+        by_condition=True,
+    ),
+    TableForm(
+        "calibration",
+        "Calibration of the probabilities of {reader} against {reference}",
+        "Mean over CT scans (95 % CI, t of the logit; 95 % CI, bootstrap over patients) of the expected calibration "
+        f"error (ECE, {BINS} bins of equal width) and the Brier score. Box: voxels around the organ of the reference "
+        f"with a margin of {BOX_MARGIN_MM:g} mm. Image: all voxels, most of which are background. Voxels of all boxes: "
+        "both scores of these voxels together, with n CT scans.",
+        rows={
+            "total": "Total",
+            "ece": "ECE, box",
+            "brier": "Brier score, box",
+            "ece_image": "ECE, image",
+            "brier_image": "Brier score, image",
+            "pooled": "Voxels of all boxes: ECE; Brier score",
+        },
         columns=_ORGANS,
         part="additional",
         by_condition=True,
@@ -371,7 +392,7 @@ FORMS: Final = {
                 title=f"Development dataset, {{validation}}: {form.title}",
             )
             for form in _ADDITIONAL
-            if form.name in ("means", "failures", "surfaces")
+            if form.name in ("means", "failures", "surfaces", "calibration")
         ),
     )
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import counted, one_line
 from liverspleen.evaluation.measurements.readings import INDICES
+from liverspleen.evaluation.metrics.probabilities import BOX_MARGIN_MM
 from liverspleen.evaluation.reporting.definitions import READER_MEANINGS
 from liverspleen.evaluation.reporting.figures.bland_altman import (
     FEWEST_FOR_LIMITS,
@@ -20,13 +21,17 @@ from liverspleen.evaluation.reporting.figures.bland_altman import (
 )
 from liverspleen.evaluation.reporting.figures.flow import flow_figure
 from liverspleen.evaluation.reporting.figures.overlay import overlay_figure
+from liverspleen.evaluation.reporting.figures.reliability import reliability_figure
 from liverspleen.evaluation.reporting.flow import Branch, Flow
 from liverspleen.evaluation.reporting.overlay import Overlay
 from liverspleen.evaluation.reporting.paper_tables import Agreement, StatisticalReport
 from liverspleen.evaluation.reporting.study import StudyResults
+from liverspleen.evaluation.reporting.supplement import Reliability
 from liverspleen.evaluation.reporting.table_forms import INDEX_LABELS
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
+from liverspleen.evaluation.statistics.calibration import BINS
 from liverspleen.evaluation.statistics.differences import Scale
+from liverspleen.organs import ORGAN_KEYS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,6 +43,7 @@ PICTURES: Final = (
     FLOW,
     OVERLAY,
     *(f"bland_altman_{index}{end}" for end in (*_SCALES.values(), _VALIDATED) for index in INDICES),
+    *(f"reliability_{organ}{end}" for end in ("", _VALIDATED) for organ in ORGAN_KEYS),
 )
 """Names of all figures that a report can contain."""
 
@@ -61,7 +67,7 @@ def pictures(report: StatisticalReport, results: StudyResults) -> tuple[Picture,
     if results.overlays:
         made.append(_overlay(results.overlays, report.vocabulary))
     made += [_agreement(agreement, panel_letter(place), report) for place, agreement in enumerate(report.agreements)]
-    return tuple(made)
+    return (*made, *(_reliability(one, report) for one in report.reliabilities))
 
 
 def panel_letter(place: int) -> str:
@@ -131,6 +137,23 @@ def _agreement(agreement: Agreement, letter: str, report: StatisticalReport) -> 
         f"Bland-Altman plot of the {index.lower()}, n = {result.n}. The numbers are in {source}"
         + ("." if validated else ", and in the additional tables of limits of agreement."),
         _files(bland_altman_figure(agreement, str(report.reader), str(report.reference), report.vocabulary)),
+    )
+
+
+def _reliability(reliability: Reliability, report: StatisticalReport) -> Picture:
+    cases, validated = counted(len(reliability.case_ids), "CT scan"), reliability.is_cross_validation
+    return Picture(
+        f"reliability_{reliability.organ}{_VALIDATED if validated else ''}",
+        f"Reliability diagram of the {reliability.organ} probability"
+        + (", development dataset, cases not used for training" if validated else ""),
+        f"Probabilities of {report.reader} in {BINS} bins of equal width: fraction of the voxels that are "
+        f"{reliability.organ} in {report.reference}, against the mean probability; below, the number of voxels. The "
+        f"{reliability.calibration.n} voxels are those of the boxes around the {reliability.organ} of the reference "
+        f"with a margin of {BOX_MARGIN_MM:g} mm, of {cases} together. Below the dashed line, probabilities are too "
+        "high. ECE: expected calibration error.",
+        f"Reliability diagram of the {reliability.organ} probability, {cases}. The scores are in the table of "
+        "calibration.",
+        _files(reliability_figure(reliability)),
     )
 
 

@@ -14,6 +14,7 @@
 | `rc_readers` | index | ratio of the wCV of both readers, with its p value |
 | `equivalence` | index | `bias, p, p_lower, p_upper, verdict, smallest` |
 | `reliability` | index, index:`everyone` | `icc_a1, icc_c1, ccc` |
+| `calibration` | `ece:…`, `brier:…`, `ece_image:…`, `brier_image:…` likewise, `pooled` | structure; only with maps |
 | `body_size` | `liver_height`, `liver_bsa`, `liver_standard`, `spleen_…` with `total` and conditions | readers |
 
 Each cell contains its numbers at full precision and its method. `docs/statistics.md` describes the methods with their
@@ -35,11 +36,12 @@ from liverspleen.evaluation.reporting.supplement.agreement import (
     reliability,
 )
 from liverspleen.evaluation.reporting.supplement.body_size import body_size, body_size_notes
+from liverspleen.evaluation.reporting.supplement.calibration import Reliability, calibration, reliabilities
 from liverspleen.evaluation.reporting.supplement.failures import failure_notes, failures
 from liverspleen.evaluation.reporting.supplement.repeats import rc_methods, rc_readers
 from liverspleen.evaluation.reporting.supplement.scores import means, sites, subgroups, surfaces
 
-__all__ = ["SCALES", "body_size_notes", "failure_notes", "supplement"]
+__all__ = ["SCALES", "Reliability", "body_size_notes", "failure_notes", "reliabilities", "supplement"]
 
 
 def supplement(results: ReportResults) -> Iterator[Cell]:
@@ -47,6 +49,7 @@ def supplement(results: ReportResults) -> Iterator[Cell]:
     yield from means(results)
     yield from failures(results)
     yield from surfaces(results)
+    yield from calibration(results)
     for scale in SCALES:
         yield from limits(results, scale)
     yield from advice(results)
