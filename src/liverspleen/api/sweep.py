@@ -15,6 +15,7 @@ from liverspleen import assemble
 from liverspleen.api.training import split_of
 from liverspleen.cohort.split import SIDES
 from liverspleen.config import SweepConfig, TrainConfig, compose, groups, keys
+from liverspleen.credentials import may_have_password, without_credentials
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.locks import exclusive
 from liverspleen.processes import say
@@ -133,7 +134,8 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
         study.check_identity(_identity(config, record), assemble.neutral_values())
         space, plan = Space.of(search.parameters), _plan(config)
         about: dict[str, Any] = {"study": name, "objectives": config.objectives, "trials": plan.trials}
-        about |= {"leaders": plan.leaders, "seeds": plan.seeds, "search": asdict(search), "base": base}
+        about |= {"leaders": plan.leaders, "seeds": plan.seeds, "search": asdict(search)}
+        about["base"] = [*map(without_credentials, base)]
         write_record(out / "study.json", about)
     cache = config.cache or out / "cache"
     fixed = [f"split={split_file.resolve()}", f"cache={cache.resolve()}", f"logger.wandb_group={_group(config, name)}"]
@@ -203,11 +205,8 @@ def _base(given: Sequence[str]) -> list[str]:
 
 def search_issues(config: SweepConfig, base: Sequence[str]) -> list[Issue]:
     """Return the issues of the search that are known before the first trial."""
-    if config.launcher.name == "slurm" and may_contain_password(config.storage):
-        message = "storage= contains a password, which the files of the jobs would store"
-        return [
-            Issue("LS-CFG-016", message, "remove the password from storage=, and store it in a file such as ~/.pgpass")
-        ]
+    if config.launcher.name == "slurm" and (issues := [*_stored_passwords(config)]):
+        return issues
     search = config.search
     try:
         space = Space.of(search.parameters)
@@ -220,6 +219,17 @@ def search_issues(config: SweepConfig, base: Sequence[str]) -> list[Issue]:
             Issue("LS-SWP-002", "a grid needs choices, or ranges with a step", "add a step, or use search.sampler=tpe")
         ]
     return list(_unusable(config, space, base))
+
+
+def _stored_passwords(config: SweepConfig) -> Iterator[Issue]:
+    """Yield an issue for each password in a URL, because the files of SLURM jobs have the command line."""
+    message = "{}= contains a password, which the files of the jobs would store"
+    if may_contain_password(config.storage):
+        hint = "remove the password from storage=, and store it in a file such as ~/.pgpass"
+        yield Issue("LS-CFG-016", message.format("storage"), hint)
+    if may_have_password(config.logger.mlflow_uri or ""):
+        hint = "remove the password from logger.mlflow_uri=, and set MLFLOW_TRACKING_USERNAME and _PASSWORD"
+        yield Issue("LS-CFG-016", message.format("logger.mlflow_uri"), hint)
 
 
 def _unusable(config: SweepConfig, space: Space, base: Sequence[str]) -> Iterator[Issue]:
