@@ -84,7 +84,7 @@ class Run:
     threads: int | None = None
     """of each process of a training"""
     measured: dict[str, float] = field(default_factory=dict)
-    """measured times, with the unit in the name"""
+    """measured times, with the unit in the name, and numbers of patients and cases"""
     outputs: list[Path] = field(default_factory=list)
     issues: list[Any] = field(default_factory=list)
 

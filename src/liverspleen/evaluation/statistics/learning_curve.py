@@ -69,8 +69,8 @@ def learning_curve(
 ) -> LearningCurve:
     """Fit the power law by least squares, and return how many cases `wanted_dss` needs.
 
-    `cases`, `dss` and `seeds` have one value per training; trainings with the same seed use nested subsets. The interval
-    is the profile likelihood interval: the numbers of cases N for which the best curve through (N, `wanted_dss`) does
+    `cases`, `dss` and `seeds` have one value per training; trainings with one seed use nested subsets. The interval is
+    the profile likelihood interval: the numbers of cases N for which the best curve through (N, `wanted_dss`) does
     not fit worse than the best curve, by an F test with 1 and n - 3 degrees of freedom at 0.05. Trainings of a seed may
     deviate from the curve in the same direction. The test then uses the larger mean square between the seeds in place
     of that within them. The curve does not tell the need if
