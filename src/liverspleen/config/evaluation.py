@@ -249,7 +249,6 @@ class PlanConfig(Schema):
         if missing := ", ".join(f"{name}=" for name in required if name not in self.given()):
             without = self.n is not None or "half_width" not in required
             instead = "" if without else ", or n= in place of half_width="
-            )
             yield Issue("LS-PLN-002", f"question={self.question} needs {missing}", f"give {missing}{instead}")
         if unused := ", ".join(f"{name}=" for name in self.given() if name not in (*required, *optional)):
             with_n = " with n=" if self.n is not None and self.question != "cases" else ""

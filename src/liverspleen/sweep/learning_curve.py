@@ -20,7 +20,7 @@ COLUMNS: Final = ("cases", "patients", "seed", "dss", SUBSET, "number")
 
 HEADS: Final = ("Patients", "Cases", "Trainings", "Mean DSS", "Lowest", "Highest")
 CURVE_REMARKS: Final = [
-    "Test sets were not used: all numbers are from the validation side of the split, which is the same in all trainings.",
+    "Test sets were not used: all numbers are from the validation side of the split, the same in all trainings.",
     "All trainings have the same number of steps and the same recipe. Another recipe can have another curve.",
 ]
 _DIGITS: Final = DSS_DIGITS + 1
@@ -39,22 +39,21 @@ def trainings(study: StudyFiles) -> pandas.DataFrame:
 
 def curve_csv(found: pandas.DataFrame) -> str:
     """Return learning_curve.csv: a row per training."""
-    rows = [
-        [int(one.training_cases), int(one.training_patients), one.seed, one.dss, getattr(one, SUBSET), one.number]
-        for one in found.itertuples()
-    ]
-    return csv_text([COLUMNS, *rows])
+    whole = found.astype({"training_cases": int, "training_patients": int})
+    rows = whole[["training_cases", "training_patients", "seed", "dss", SUBSET, "number"]]
+    return csv_text([COLUMNS, *rows.astype(object).to_numpy().tolist()])
 
 
 def curve_rows(found: pandas.DataFrame) -> list[list[str]]:
     """Return the cells of `HEADS` for each number of patients; cases are those of all seeds, as a range."""
     rows = []
-    for patients, group in found.groupby("training_patients"):
+    for patients in sorted({int(one) for one in found["training_patients"]}):
+        group = found[found["training_patients"] == patients]
         scores = group["dss"].tolist()
         cases = sorted({int(one) for one in group["training_cases"]})
         shown = str(cases[0]) if len(cases) == 1 else f"{cases[0]} to {cases[-1]}"
         numbers = [fixed(one, _DIGITS) for one in (fmean(scores), min(scores), max(scores))]
-        rows.append([str(int(patients)), shown, str(len(scores)), *numbers])
+        rows.append([str(patients), shown, str(len(scores)), *numbers])
     return rows
 
 
@@ -65,9 +64,8 @@ def curve_decision(study: StudyFiles, found: pandas.DataFrame) -> tuple[str, ...
         return ("No learning curve yet: no training is complete.",)
     ends = [f"{row[3]} with {counted(int(row[0]), 'training patient')}" for row in (rows[0], rows[-1])]
     head = f"Learning curve: mean DSS {' to '.join(dict.fromkeys(ends))}."
-    so_far = (
-        [] if study.finished else [f"The sweep is not finished: {study.n_searched} of {study.planned_trials} trials."]
-    )
+    state = f"The sweep is not finished: {study.n_searched} of {study.planned_trials} trials."
+    so_far = [] if study.finished else [state]
     return (
         head,
         *so_far,

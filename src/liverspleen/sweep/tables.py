@@ -15,10 +15,13 @@ from liverspleen.storage import write_text
 from liverspleen.sweep.plan import Plan, State, TrialRecord, training_seed
 from liverspleen.sweep.space import Space, configuration_id, without_seed
 
+ADDED: Final = ("training_patients", "training_cases")
+"""Columns of `trials.csv` that tables of earlier versions do not have."""
+
 FIXED: Final = (
     *("number", "phase", "configuration", "state", "reason", "seed", "device", "started", "seconds"),
     *("dss", *(f"dss_{key}" for key in ORGAN_KEYS), "volume_bias_pct", "seconds_per_slice"),
-    *("training_patients", "training_cases"),
+    *ADDED,
 )
 """Columns of `trials.csv`; the columns of the parameters follow."""
 

@@ -4,7 +4,7 @@ Truth: DSS = a - b n^-c at 5, 10, 20, 40 and 80 cases with 3 seeds. a is uniform
 DSS at 5 cases is 0.03 to 0.30 below a, the SD of the noise is uniform in 0.005 to 0.02. The wanted DSS is that of a
 number of cases between 10 and 320 (log-uniform): the true need. Flat curves have b = 0.
 
-    python experiments/learning_curve/coverage.py
+    python experiments/learning_curve/run.py
 """
 
 from __future__ import annotations
