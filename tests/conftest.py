@@ -146,4 +146,4 @@ def small_disk(tmp_path: Path, disk_mb: int) -> Iterator[Path]:
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
         pytest.skip("making a small file system needs root")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # a database connection may still be open

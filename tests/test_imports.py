@@ -102,6 +102,8 @@ DOORS: dict[str, set[str]] = {
     "omegaconf": {"config"},
     "torch": {"data", "networks", "training", "inference", "assemble", "api"},
     "wandb": set(),
+    "tensorboardX": {"training"},
+    "mlflow": {"training"},
     "optuna": {"sweep"},
     "sqlalchemy": {"sweep"},
     "submitit": {"sweep"},

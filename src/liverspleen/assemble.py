@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from uuid import uuid4
 
 from liverspleen.cohort import Cohort, Vocabulary, open_cohort
 from liverspleen.config import NO_NEUTRAL, NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig, keys
@@ -15,8 +14,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.inference.lineage import identity
 from liverspleen.organs import Structure
 from liverspleen.processes import has_bf16_instructions
-from liverspleen.reading import read_text
-from liverspleen.storage import sha256_of, write_text
+from liverspleen.storage import sha256_of
 from liverspleen.training.recipe import REMOVED, Recipe, is_compared
 
 if TYPE_CHECKING:
@@ -283,6 +281,7 @@ def callbacks(
     from liverspleen.training.curves import Curves
     from liverspleen.training.finite import FiniteGuard
     from liverspleen.training.metrics import ValidationFile
+    from liverspleen.training.overlays import Overlays
     from liverspleen.training.progress import Progress
     from liverspleen.training.ranks import Heartbeat
 
@@ -298,28 +297,18 @@ def callbacks(
     table = ValidationFile(config.output / "validation.csv", validation, voxels_mm3)
     curves = Curves(config.output / "metrics.csv", issues)
     progress = Progress(start=start, gauges=gauges, issues=issues)
-    return [gauges, guard, table, checkpoints, Heartbeat(), curves, progress]
+    images = config.logger.images
+    pictures = [Overlays(images)] if images else []
+    return [gauges, guard, table, checkpoints, Heartbeat(), curves, progress, *pictures]
 
 
 def loggers(config: TrainConfig, issues: list[Issue], *, start: int, gauges: Gauges) -> list[Logger]:
-    """Return the loggers: `metrics.csv` and optionally Weights & Biases, whose failures are added to `issues`."""
-    from pytorch_lightning.loggers import WandbLogger
-
+    """Return the loggers: `metrics.csv` and those that `logger` selects, whose failures are added to `issues`."""
+    from liverspleen.training.loggers import side_loggers
     from liverspleen.training.metrics import MetricsFile
-    from liverspleen.training.side_logger import WANDB_PRIVACY, SideLogger
 
-    found: list[Logger] = [MetricsFile(config.output / "metrics.csv", start=start, gauges=gauges)]
-    if config.logger.wandb:
-        choice, output = config.logger, config.output
-
-        def make() -> Logger:  # only in the first rank, and where a full disk is only a warning
-            name, offline, run = choice.wandb_project, choice.wandb_offline, _wandb_id(output / "wandb_id")
-            group, shown = choice.wandb_group, _shown(config)
-            place: dict[str, Any] = {"project": name, "offline": offline, "save_dir": output, "id": run, "group": group}
-            return WandbLogger(**place, config=shown, settings=WANDB_PRIVACY)
-
-        found.append(SideLogger("Weights & Biases", make, issues))
-    return found
+    file = MetricsFile(config.output / "metrics.csv", start=start, gauges=gauges)
+    return [file, *side_loggers(asdict(config.logger), config.output, _shown(config), issues, start=start)]
 
 
 def _shown(config: TrainConfig) -> dict[str, Any]:
@@ -327,13 +316,6 @@ def _shown(config: TrainConfig) -> dict[str, Any]:
     groups = ("slices", "sampler", "augmentation", "loss", "optimizer", "scheduler", "trainer")
     recipe = {name: asdict(getattr(config, name)) for name in groups}
     return {**recipe, "network": architecture(config.network), "seed": config.seed}
-
-
-def _wandb_id(file: Path) -> str:
-    """Return the id of the W&B run of an output folder, which stays the same when the training resumes."""
-    if not file.exists():
-        write_text(file, uuid4().hex[:8] + "\n")
-    return read_text(file).strip()
 
 
 def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Logger], *, validate: bool) -> Trainer:

@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import Any
 
 from liverspleen import __version__
-from liverspleen.credentials import without_credentials
+from liverspleen.credentials import NOT_SHOWN, may_have_password, without_credentials
 from liverspleen.errors import InputError, Issue
 from liverspleen.output_folder import occupied, storage_issue
 from liverspleen.records import read_runs, write_record
@@ -84,7 +84,7 @@ class Run:
     threads: int | None = None
     """of each process of a training"""
     measured: dict[str, float] = field(default_factory=dict)
-    """measured times, with the unit in the name"""
+    """measured times, with the unit in the name, and numbers of patients and cases"""
     start: dict[str, Any] = field(default_factory=dict)
     """the start model of a training, and which of its weights were loaded"""
     outputs: list[Path] = field(default_factory=list)
@@ -224,4 +224,6 @@ def _as_json(value: Any) -> Any:
         return {str(key): _as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_as_json(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    if isinstance(value, Path):
+        return str(value)
+    return NOT_SHOWN if isinstance(value, str) and may_have_password(value) else value

@@ -37,7 +37,7 @@ def test_an_rc_too_large_for_its_interval_is_reported(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["question=power"], "LS-CFG-006: question=power is not one of the choices; use loa, rc or tost"),
+        (["question=power"], "LS-CFG-006: question=power is not one of the choices; use loa, rc, tost or cases"),
         (
             ["question=loa", "sd=1"],
             "LS-PLN-002: question=loa needs half_width=; give half_width=, or n= in place of half_width=",
@@ -57,3 +57,40 @@ def test_an_invalid_plan_is_one_line(words: list[str], code: str, capsys: pytest
     assert main(["plan", *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(code)
+
+
+def curve(file: Path, rows: list[str]) -> str:
+    file.write_text("cases,seed,dss\n" + "".join(f"{row}\n" for row in rows), encoding="utf-8")
+    return f"curve={file}"
+
+
+def test_cases_of_a_learning_curve_are_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """0.95 - 0.5 / n is 0.94 at 50 cases."""
+    rows = [f"{n},{seed},{0.95 - 0.5 / n}" for seed in (0, 1) for n in (5, 10, 20, 40)] + ["80,0,"]
+    words = ["question=cases", curve(tmp_path / "c.csv", rows), "dss=0.94", f"output={tmp_path / 'plan'}"]
+    assert main(["plan", *words]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[0] == "plan: cases, dss=0.94, 8 trainings with 5 to 40 cases"
+    assert "a DSS of 0.94 needs 50 cases (95 % CI " in printed.out
+    assert "LS-PLN-012" in printed.err
+    content = json.loads((tmp_path / "plan" / "plan.json").read_text(encoding="utf-8"))
+    assert (content["question"], content["curve"]["cases"]) == ("cases", 50)
+
+
+def test_flat_curve_does_not_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{n},{seed},{0.9 + 0.01 * (-1) ** (n + seed)}" for seed in (0, 1) for n in (5, 10, 21, 40)]
+    assert main(["plan", "question=cases", curve(tmp_path / "c.csv", rows), "dss=0.95"]) == 0
+    printed = capsys.readouterr()
+    assert "the curve does not tell how many cases" in printed.out
+    assert "LS-PLN-013" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [(["5,0,0.8"], "LS-PLN-003"), (["5,0,good"], "LS-PLN-011"), ([], "LS-PLN-011")],
+)
+def test_table_that_cannot_be_used_is_one_line(
+    rows: list[str], code: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "question=cases", curve(tmp_path / "c.csv", rows), "dss=0.95"]) == 2
+    assert capsys.readouterr().err.startswith(code)

@@ -277,3 +277,19 @@ def test_two_workers_of_one_command_share_the_trials_and_one_continues_if_the_ot
     os.kill(int(children[0]), signal.SIGKILL)
     assert process.wait(300) == 0
     assert Counter(row["state"] for row in rows(out)) == {"complete": 6}
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        (("seeds=3",), "LS-SWP-042"),
+        (("search.sampler=tpe", "trials=3"), "LS-SWP-041"),
+        (("trainer.patience=2",), "LS-SWP-043"),
+        (("search.pruner=median",), "LS-SWP-043"),
+    ],
+)
+def test_learning_curve_with_unequal_trainings_is_rejected(
+    more: tuple[str, ...], code: str, tmp_path: Path, capsys: Captured
+) -> None:
+    assert main(arguments(tmp_path / "cohort.csv", tmp_path / "sweep", "search=cases", *more)) == 2
+    assert capsys.readouterr().err.startswith(code)

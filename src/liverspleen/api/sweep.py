@@ -15,6 +15,7 @@ from liverspleen import assemble
 from liverspleen.api.training import split_of
 from liverspleen.cohort.split import SIDES
 from liverspleen.config import SweepConfig, TrainConfig, compose, groups, keys
+from liverspleen.credentials import may_have_password, without_credentials
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.locks import exclusive
 from liverspleen.processes import say
@@ -24,8 +25,8 @@ from liverspleen.records import DamagedRecordError, damaged, read_record, write_
 from liverspleen.storage import encodable, sha256_of
 from liverspleen.sweep.database import may_contain_password, without_password, without_url
 from liverspleen.sweep.launch import PROGRAM, launch_workers
-from liverspleen.sweep.leaderboard import write_leaderboard
-from liverspleen.sweep.plan import Plan
+from liverspleen.sweep.leaderboard import CURVE, write_leaderboard
+from liverspleen.sweep.plan import SEED, Plan
 from liverspleen.sweep.results import OBJECTIVES
 from liverspleen.sweep.space import Space, to_overrides
 from liverspleen.sweep.study import Study
@@ -53,7 +54,7 @@ def run_sweep(config: SweepConfig, given: Sequence[str]) -> Sequence[Issue]:
     if encodable(path := str(config.output)) != path:
         message = "the name of the folder is not UTF-8, which the database of a study needs"
         raise InputError(Issue("LS-RUN-009", message, "give another output=", file=config.output))
-    if issues := search_issues(config, base):
+    if issues := [*search_issues(config, base), *_curve_issues(config, given)]:
         raise InputError(issues)
     if config.launcher.name == "slurm":
         return _submitted(config, given)
@@ -91,7 +92,7 @@ def _work(config: SweepConfig, base: list[str], record: Run) -> None:
             record.issues.extend(worker.issues)
             write_leaderboard(config.output)
     names = ("trials.csv", "trial_cases.csv", "leaderboard.csv", "leaderboard.md", "leaderboard.html", "choice.json")
-    record.outputs += [config.output / name for name in names]
+    record.outputs += [config.output / name for name in (*names, CURVE) if (config.output / name).exists()]
     say(read_object(config.output / "choice.json")["decision"][0])
     say(f"sweep: open {config.output / 'leaderboard.html'}")
 
@@ -133,7 +134,8 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
         study.check_identity(_identity(config, record), assemble.neutral_values())
         space, plan = Space.of(search.parameters), _plan(config)
         about: dict[str, Any] = {"study": name, "objectives": config.objectives, "trials": plan.trials}
-        about |= {"leaders": plan.leaders, "seeds": plan.seeds, "search": asdict(search), "base": base}
+        about |= {"leaders": plan.leaders, "seeds": plan.seeds, "search": asdict(search)}
+        about["base"] = [*map(without_credentials, base)]
         write_record(out / "study.json", about)
     cache = config.cache or out / "cache"
     fixed = [f"split={split_file.resolve()}", f"cache={cache.resolve()}", f"logger.wandb_group={_group(config, name)}"]
@@ -176,7 +178,7 @@ def _plan(config: SweepConfig) -> Plan:
     return Plan(
         trials=config.trials or len(grid),
         leaders=config.leaders,
-        seeds=config.seeds,
+        seeds=0 if SEED in config.search.parameters else config.seeds,
         highest_is_best=OBJECTIVES[config.objectives[0]] == "maximize",
         grid=grid,
         seed=config.seed,
@@ -203,11 +205,8 @@ def _base(given: Sequence[str]) -> list[str]:
 
 def search_issues(config: SweepConfig, base: Sequence[str]) -> list[Issue]:
     """Return the issues of the search that are known before the first trial."""
-    if config.launcher.name == "slurm" and may_contain_password(config.storage):
-        message = "storage= contains a password, which the files of the jobs would store"
-        return [
-            Issue("LS-CFG-016", message, "remove the password from storage=, and store it in a file such as ~/.pgpass")
-        ]
+    if config.launcher.name == "slurm" and (issues := [*_stored_passwords(config)]):
+        return issues
     search = config.search
     try:
         space = Space.of(search.parameters)
@@ -222,6 +221,35 @@ def search_issues(config: SweepConfig, base: Sequence[str]) -> list[Issue]:
     return list(_unusable(config, space, base))
 
 
+def _stored_passwords(config: SweepConfig) -> Iterator[Issue]:
+    """Yield an issue for each password in a URL, because the files of SLURM jobs have the command line."""
+    message = "{}= contains a password, which the files of the jobs would store"
+    if may_contain_password(config.storage):
+        hint = "remove the password from storage=, and store it in a file such as ~/.pgpass"
+        yield Issue("LS-CFG-016", message.format("storage"), hint)
+    if may_have_password(config.logger.mlflow_uri or ""):
+        hint = "remove the password from logger.mlflow_uri=, and set MLFLOW_TRACKING_USERNAME and _PASSWORD"
+        yield Issue("LS-CFG-016", message.format("logger.mlflow_uri"), hint)
+
+
+def _curve_issues(config: SweepConfig, given: Sequence[str]) -> Iterator[Issue]:
+    """Yield the issues of a search over seeds or subsets of the training patients."""
+    search = config.search
+    if SEED in search.parameters:
+        keys_given = {one.partition("=")[0] for one in given} & {"seeds", "leaders"}
+        if search.sampler != "grid":
+            message = f"search: seed is searched with search.sampler={search.sampler}"
+            yield Issue("LS-SWP-041", message, "use search.sampler=grid, or remove seed from search.parameters=")
+        if keys_given:
+            listed = " and ".join(f"{name}=" for name in sorted(keys_given))
+            message = f"seed is searched, so there is no confirmation, but {listed} is given"
+            yield Issue("LS-SWP-042", message, f"remove {listed}; search.parameters= has the seeds")
+    if "train_subset" in search.parameters and (search.pruner != "none" or config.trainer.patience is not None):
+        found = f"search.pruner={search.pruner}, trainer.patience={config.trainer.patience}"
+        message = f"trainings with different numbers of patients need the same number of steps, but {found}"
+        yield Issue("LS-SWP-043", message, "use search.pruner=none and trainer.patience=null")
+
+
 def _unusable(config: SweepConfig, space: Space, base: Sequence[str]) -> Iterator[Issue]:
     """Yield the issues of parameters that cannot be searched, and of values that `train` rejects."""
     if assemble.ranks(config) > 1:
@@ -231,6 +259,8 @@ def _unusable(config: SweepConfig, space: Space, base: Sequence[str]) -> Iterato
     fixed = {override.partition("=")[0] for override in base}
     for parameter in space.parameters:
         name = parameter.name
+        if name == SEED:
+            continue
         if name.partition(".")[0] in _NOT_SEARCHED or name not in known | {"experiment"}:
             message = f"search: {name} is not a key or group of train that can be searched"
             hint = "use keys of liverspleen train --help, except those of data, seeds and folders"

@@ -13,7 +13,7 @@ from liverspleen import __version__, assemble
 from liverspleen.api.starting import Start, beginning, open_start, recorded_start, with_recorded_start
 from liverspleen.cohort.composition import composition
 from liverspleen.cohort.manifest import Cohort
-from liverspleen.cohort.split import SIDES, Split, read_split
+from liverspleen.cohort.split import SIDES, Split, read_split, subset
 from liverspleen.cohort.stratified import read_or_create_split
 from liverspleen.config import TrainConfig
 from liverspleen.errors import InputError, Issue
@@ -66,7 +66,8 @@ def run_training(config: TrainConfig) -> Training:
         cache = config.cache or config.output / "cache"
         cache.mkdir(parents=True, exist_ok=True)
         with in_use(cache):
-            _fit(config, record, cohort, split, cache, start)
+            used = subset(split, config.train_subset, seed=config.seed)
+            _fit(config, record, cohort, used, cache, start)
     from liverspleen.training.resumption import BEST, LAST
 
     best = config.output / BEST
@@ -110,6 +111,7 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
     )
     training, validation = cached.training, cached.validation
     record.issues.extend(cached.issues)
+    record.measured |= _sizes(cohort, training)
     recipe = assemble.recipe(config, record.inputs, {"training": training, "validation": validation})
     recipe = with_recorded_start(recipe, config)
     done = resumption(config.output, recipe, neutral=assemble.neutral_values())
@@ -155,6 +157,13 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
         seconds = fit(config.output, done, build, steps=steps, patience=patience, seed=config.seed, say=_say)
     if seconds is not None:
         record.measured["validation_seconds_per_slice"] = seconds
+
+
+def _sizes(cohort: Cohort, training: Sequence[CachedCase]) -> dict[str, float]:
+    """Return the numbers of patients and cases that are trained with."""
+    ids = {case.case_id for case in training}
+    patients = {case.patient_id for case in cohort.cases if case.case_id in ids}
+    return {"training_patients": len(patients), "training_cases": len(ids)}
 
 
 def _about(record: Run, cohort: Cohort, split: Split, cached: Sequence[Sequence[CachedCase]]) -> dict[str, Any]:

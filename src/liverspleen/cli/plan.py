@@ -3,17 +3,21 @@
 The study estimates limits of agreement or a percentage reproducibility coefficient (%RC), or shows the equivalence of
 two readers. The width of an interval is itself estimated, so two numbers are printed: the cases for which the expected
 half-width is half_width=, and the cases for which it is reached with a probability of assurance=. With n= the precision
-or power of n cases is printed.
+or power of n cases is printed. question=cases fits a learning curve, a power law, and prints how many training cases a
+mean DSS needs, with a 95 % interval, or that the curve does not tell.
 
 examples
   liverspleen plan question=loa sd=1.6 half_width=0.5
   liverspleen plan question=rc rc_pct=6.5 half_width=1.5
   liverspleen plan question=tost sd=1.6 margin=1 bias=0.2 power=0.9
+  liverspleen plan question=cases curve=outputs/curve/learning_curve.csv dss=0.95
 
 inputs
   question=   loa: pairs of readings for limits bias ± 1.96 SD; sd= and half_width= in one unit, such as percent
               rc: patients with repeats= CT scans each for a %RC; rc_pct= and half_width= in percent
               tost: pairs of readings for two one-sided t-tests, alpha 0.05; sd=, margin= and bias= in one unit
+              cases: training cases for a mean DSS of dss=, from the trainings in curve=, such as learning_curve.csv of
+              liverspleen sweep search=cases
 
 outputs, in output= if given
   plan.json   the table at full precision, with methods
@@ -30,6 +34,7 @@ from contextlib import nullcontext
 from typing import Any, Final
 
 from liverspleen import __version__
+from liverspleen.cli.plan_cases import plan_cases
 from liverspleen.config import PlanConfig
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.reporting.definitions import RESEARCH_USE
@@ -48,6 +53,8 @@ _TRUSTED_RC_PCT: Final = 28.0  # wCV 10 %: up to it the χ² interval holds its 
 
 def run(config: PlanConfig) -> Sequence[Issue]:
     """Print the table, and write it if an output folder is given."""
+    if config.question == "cases":
+        return plan_cases(config)
     given = config.given()
     renamed = {"half_width_pct" if (config.question, k) == ("rc", "half_width") else k: v for k, v in given.items()}
     try:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -46,6 +47,22 @@ class Split:
         message = f"{number} of {len(patients)} development patients are on neither side of the split and are not used"
         hint = f"{_CREATE} if all should be used"
         return (Issue("LS-SPL-010", message, hint, file=cohort.path, severity="warning"),)
+
+
+def subset(split: Split, fraction: float, *, seed: int) -> Split:
+    """Return the split with a random fraction of its training patients, at least one; validation is unchanged.
+
+    The subsets of one seed are nested. A patient's place in their order depends on `seed` and its id only, so other
+    patients have no effect on it.
+
+    >>> split = Split(tuple("abcdefgh"), ("x",), 0, 0.8, "")
+    >>> small, large = (set(subset(split, fraction, seed=1).training) for fraction in (0.25, 0.5))
+    >>> len(small), len(large), small < large
+    (2, 4, True)
+    """
+    count = max(1, round(fraction * len(split.training)))
+    ordered = sorted(split.training, key=lambda patient: hashlib.sha256(f"{seed} {patient}".encode()).hexdigest())
+    return replace(split, training=tuple(sorted(ordered[:count])))
 
 
 def is_trainable(case: Case) -> bool:

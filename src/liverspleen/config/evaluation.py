@@ -206,10 +206,10 @@ class PlanConfig(Schema):
     """Keys of `liverspleen plan`."""
 
     question: Annotated[
-        Literal["loa", "rc", "tost"],
+        Literal["loa", "rc", "tost", "cases"],
         Key(
             "Question of the study: limits of agreement (loa), a percentage reproducibility coefficient "
-            "(rc), or the equivalence of two readers (tost)."
+            "(rc), the equivalence of two readers (tost), or the training cases that a DSS needs (cases)."
         ),
     ]
     n: Annotated[
@@ -242,23 +242,29 @@ class PlanConfig(Schema):
         float | None,
         Key("Probability of reaching the half-width (loa, rc); default: 0.8.", gt=0, lt=1),
     ]
+    curve: Annotated[
+        Path | None,
+        Key("Learning curve (cases): a CSV file with the columns cases, dss and optionally seed, a row per training."),
+    ]
+    dss: Annotated[float | None, Key("Wanted mean DSS (cases).", gt=0, lt=1)]
     output: Annotated[Path | None, Key("Output folder for plan.json and run.json; empty: the table is only printed.")]
 
-    def given(self) -> dict[str, float]:
-        """Return the numbers that are given, by key."""
+    def given(self) -> dict[str, Any]:
+        """Return the values that are given, by key."""
         numbers = {name: value for name, value in vars(self).items() if name not in ("question", "output")}
         return {name: value for name, value in numbers.items() if value is not None}
 
     def conflicts(self) -> Iterator[Issue]:
         """Yield the issues of missing numbers, and of numbers that the question does not use."""
         required, optional = _REQUIRED[self.question], _OPTIONAL[self.question]
-        if self.n is not None:
+        if self.n is not None and self.question != "cases":
             required, optional = (tuple(k for k in keys if k not in _INSTEAD_OF_N) for keys in (required, optional))
         if missing := ", ".join(f"{name}=" for name in required if name not in self.given()):
-            instead = "" if self.n is not None or self.question == "tost" else ", or n= in place of half_width="
+            without = self.n is not None or "half_width" not in required
+            instead = "" if without else ", or n= in place of half_width="
             yield Issue("LS-PLN-002", f"question={self.question} needs {missing}", f"give {missing}{instead}")
-        if unused := ", ".join(f"{name}=" for name in self.given() if name not in (*required, *optional, "n")):
-            with_n = " with n=" if self.n is not None else ""
+        if unused := ", ".join(f"{name}=" for name in self.given() if name not in (*required, *optional)):
+            with_n = " with n=" if self.n is not None and self.question != "cases" else ""
             message = f"question={self.question}{with_n} does not use {unused}"
             yield Issue("LS-PLN-002", message, f"remove {unused}")
 
@@ -267,11 +273,13 @@ _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "loa": ("sd", "half_width"),
     "rc": ("rc_pct", "half_width"),
     "tost": ("sd", "margin"),
+    "cases": ("curve", "dss"),
 }
 _OPTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
-    "loa": ("assurance",),
-    "rc": ("repeats", "assurance"),
-    "tost": ("bias", "power"),
+    "loa": ("assurance", "n"),
+    "rc": ("repeats", "assurance", "n"),
+    "tost": ("bias", "power", "n"),
+    "cases": (),
 }
 _INSTEAD_OF_N: Final = ("half_width", "power", "assurance")
 

@@ -321,3 +321,30 @@ class LoggerConfig(Schema):
     wandb_group: Annotated[
         str | None, Key("Group of the W&B run; for the trials of a sweep, study= or a hash of the folder name.")
     ] = None
+    tensorboard: Annotated[
+        bool, Key("If true, the training is also logged for TensorBoard, in the folder tensorboard of output=.")
+    ] = False
+    mlflow: Annotated[bool, Key("If true, the training is also logged to MLflow.")] = False
+    mlflow_uri: Annotated[
+        str | None,
+        Key(
+            "URL of the MLflow tracking server, http://... or https://...; empty: a database in the folder mlflow of "
+            "output=."
+        ),
+    ] = None
+    mlflow_experiment: Annotated[str, Key("Experiment of the MLflow run.")] = "liverspleen"
+    images: Annotated[
+        int,
+        Key(
+            "Number of validation cases of which TensorBoard, MLflow and W&B receive a CT slice with the outlines of "
+            "reference and prediction, after each validation; 0: none.",
+            ge=0,
+            le=100,
+        ),
+    ] = 0
+
+    def conflicts(self) -> Iterator[Issue]:
+        """Yield an issue if the URL is not that of a server; its text is not repeated, it may contain a password."""
+        if self.mlflow_uri is not None and not self.mlflow_uri.lower().startswith(("http://", "https://")):
+            message = "logger.mlflow_uri= does not start with http:// or https://"
+            yield not_allowed(message, "give the URL of the tracking server, or remove logger.mlflow_uri=")

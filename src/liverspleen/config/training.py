@@ -56,6 +56,16 @@ class TrainConfig(Schema):
     ]
     output: Annotated[Path, Key("Output folder for checkpoints, metrics.csv, curves.png and validation.csv.")]
     train_fraction: Annotated[float, Key("Fraction of training patients in a new split.", gt=0, le=1)]
+    train_subset: Annotated[
+        float,
+        Key(
+            "Fraction of the training patients of the split that are trained with, drawn by seed=; the subsets of one "
+            "seed are nested.",
+            gt=0,
+            le=1,
+            neutral=1.0,
+        ),
+    ]
     seed: Annotated[
         int,
         Key(

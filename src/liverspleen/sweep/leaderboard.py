@@ -16,6 +16,7 @@ from liverspleen.evaluation.statistics.model_choice import Choice
 from liverspleen.storage import StrPath, write_json, write_text
 from liverspleen.sweep.leaderboard_study import read_study
 from liverspleen.sweep.leaderboard_text import DEFINITIONS, Leaderboard, csv_text, markdown_text
+from liverspleen.sweep.learning_curve import curve_csv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +29,9 @@ _BLUE: Final = "#0072B2"
 _ORANGE: Final = "#D55E00"
 _GREY: Final = "#999999"
 _LABEL_CHARACTERS: Final = 46
+
+CURVE: Final = "learning_curve.csv"
+"""Table of a sweep over subsets of the training patients."""
 
 
 def write_leaderboard(output: StrPath) -> Choice | None:
@@ -44,6 +48,8 @@ def write_leaderboard(output: StrPath) -> Choice | None:
     found = board.importance
     write_text(output / "leaderboard.csv", csv_text(board))
     write_text(output / "leaderboard.md", markdown_text(board))
+    if len(board.trainings):
+        write_text(output / CURVE, curve_csv(board.trainings))
     write_text(output / "leaderboard.html", _page(board))
     write_json(
         output / "choice.json",

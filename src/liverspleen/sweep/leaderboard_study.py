@@ -18,7 +18,7 @@ from liverspleen.evaluation.statistics.seeds_and_cases import SeedCaseMean, seed
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.reading import read_csv
 from liverspleen.records import read_record
-from liverspleen.sweep.tables import CASE_COLUMNS, FIXED
+from liverspleen.sweep.tables import ADDED, CASE_COLUMNS, FIXED
 
 _NUMBERS: Final = ("seconds", *FIXED[FIXED.index("dss") :])
 UNFINISHED: Final = (
@@ -162,7 +162,8 @@ def _table(file: Path, columns: Sequence[str]) -> pandas.DataFrame:
     try:
         header, *rows = read_csv(file)
         table = pandas.DataFrame(rows, columns=header, dtype="str")
-        if missing := [name for name in columns if name not in header]:
+        table = table.assign(**{name: "" for name in ADDED if name in columns and name not in header})
+        if missing := [name for name in columns if name not in table]:
             raise ValueError(f"no column {', '.join(missing)}")
         return table.assign(number=table["number"].astype(int)).sort_values("number", ignore_index=True)
     except (ValueError, csv.Error) as error:

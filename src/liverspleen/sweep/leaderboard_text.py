@@ -14,6 +14,7 @@ from liverspleen.organs import ORGAN_KEYS, ORGANS, listed
 from liverspleen.sweep.importance import importances
 from liverspleen.sweep.leaderboard_decision import SCORE_DIGITS, decision, names, remarks
 from liverspleen.sweep.leaderboard_study import Row, StudyFiles, choice_of, pareto, rows_of
+from liverspleen.sweep.learning_curve import HEADS, SUBSET, curve_decision, curve_rows, trainings
 
 DEFINITIONS: Final[dict[str, str]] = {
     "DSS": f"Mean over the validation cases of the mean DSS of {listed()}, each per case in 3D. It is the mean of the "
@@ -58,7 +59,10 @@ class Leaderboard:
         self.front = pareto(study)
         self.importance = importances(study)
         self.names = names(self.rows)
-        self.decision = decision(study, self.choice, self.rows)
+        self.trainings = trainings(study)
+        has_curve = SUBSET in {axis.name for axis in study.axes} and not study.seeds
+        usual = decision(study, self.choice, self.rows)
+        self.decision = curve_decision(study, self.trainings) if has_curve else usual
         self.remarks = remarks(study, self.choice)
 
     @property
@@ -71,6 +75,11 @@ class Leaderboard:
         """The configurations that were searched and not confirmed."""
         rows = [[self.names[row.configuration], *_search_cells(row)] for row in self.rows if not row.rank]
         return Table(_SEARCHED_HEADS, rows)
+
+    @property
+    def curve(self) -> Table:
+        """The learning curve; no rows if subsets of the patients are not searched."""
+        return Table(HEADS, curve_rows(self.trainings))
 
     @property
     def failures(self) -> Table:
@@ -147,6 +156,7 @@ def markdown_text(board: Leaderboard) -> str:
     head, *more = board.decision
     failures = board.failures
     parts = [f"# Leaderboard of {escaped(board.study.name)}", f"**{escaped(head)}**", *map(escaped, more)]
+    parts += ["## DSS by number of training patients", _markdown_table(board.curve)] if board.curve.rows else []
     parts += [
         "## Leaders",
         _markdown_table(board.leaders) if board.leaders.rows else "No configuration is confirmed yet.",

@@ -16,6 +16,10 @@ FRESH_SEED: Final = 100_000
 """Offset of the seeds of confirmation trials. It is larger than the number of search trials, so no seed is reused."""
 
 
+SEED: Final = "seed"
+"""Parameter of a grid whose trials have given seeds; such a sweep has no confirmation."""
+
+
 class State(StrEnum):
     """State of a trial. An interrupted trial is `running` in the study, but no process trains it."""
 
@@ -169,7 +173,12 @@ def leaders(plan: Plan, search: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def training_seed(plan: Plan, record: TrialRecord) -> int:
-    """Return the seed of a training; it differs between search trials, and between repeats of a configuration."""
+    """Return the seed of a training: that of its values if seeds are searched.
+
+    Otherwise it differs between search trials, and between repeats of a configuration.
+    """
+    if SEED in record.values:
+        return int(record.values[SEED])
     return plan.seed + (record.number if record.phase == Phase.SEARCH else FRESH_SEED + record.repeat)
 
 

@@ -51,6 +51,8 @@ class Result:
 
     cases: tuple[CaseResult, ...]
     seconds_per_slice: float | None
+    training_patients: int | None = None
+    training_cases: int | None = None
 
     def dss_of(self, structure: Structure) -> float | None:
         """Return the mean DSS over the cases that have one; None if no case has one."""
@@ -100,8 +102,14 @@ def read_result(run: Path) -> Result:
     stated = next((hashes[file.name] for one in records if file.name in (hashes := one.get("outputs", {}))), None)
     if stated is not None and stated != sha256_of(file):
         raise ValueError("validation.csv is not what the training wrote")
-    times = (record.get("measured", {}).get("validation_seconds_per_slice") for record in records)
-    return Result(cases, next((seconds for seconds in times if seconds is not None), None))
+    names = ("validation_seconds_per_slice", "training_patients", "training_cases")
+    seconds, patients, sizes = (_newest(records, name) for name in names)
+    return Result(cases, seconds, None if patients is None else int(patients), None if sizes is None else int(sizes))
+
+
+def _newest(records: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    values = (record.get("measured", {}).get(name) for record in records)
+    return next((value for value in values if value is not None), None)
 
 
 def _case(row: Mapping[str, str]) -> CaseResult:

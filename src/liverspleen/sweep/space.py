@@ -152,6 +152,11 @@ def configuration_id(values: Mapping[str, Value]) -> str:
     return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()[:8]
 
 
+def without_seed(values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return a configuration without its seed, which trials of equal configurations differ in."""
+    return {name: value for name, value in values.items() if name != "seed"}
+
+
 def to_overrides(values: Mapping[str, Value]) -> list[str]:
     """Return the overrides of `train` for a configuration.
 

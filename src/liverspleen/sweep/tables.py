@@ -13,11 +13,15 @@ from liverspleen.organs import ORGAN_KEYS
 from liverspleen.spreadsheet import csv_text
 from liverspleen.storage import write_text
 from liverspleen.sweep.plan import Plan, State, TrialRecord, training_seed
-from liverspleen.sweep.space import Space
+from liverspleen.sweep.space import Space, configuration_id, without_seed
+
+ADDED: Final = ("training_patients", "training_cases")
+"""Columns of `trials.csv` that tables of earlier versions do not have."""
 
 FIXED: Final = (
     *("number", "phase", "configuration", "state", "reason", "seed", "device", "started", "seconds"),
     *("dss", *(f"dss_{key}" for key in ORGAN_KEYS), "volume_bias_pct", "seconds_per_slice"),
+    *ADDED,
 )
 """Columns of `trials.csv`; the columns of the parameters follow."""
 
@@ -30,7 +34,7 @@ def write_tables(
 ) -> None:
     """Write both tables; undefined values are empty fields."""
     ordered = sorted(records, key=lambda record: record.number)
-    names = [parameter.name for parameter in space.parameters]
+    names = [parameter.name for parameter in space.parameters if parameter.name not in FIXED]
     rows = [_row(folder, record, names, plan) for record in ordered]
     _write(folder / "trials.csv", (*FIXED, *names), rows)
     cases = [
@@ -46,7 +50,7 @@ def _row(folder: Path, record: TrialRecord, names: Sequence[str], plan: Plan) ->
     return [
         record.number,
         record.phase,
-        record.configuration,
+        configuration_id(without_seed(record.values)),
         _state(folder, record),
         one_line(record.outcome.reason),
         training_seed(plan, record),

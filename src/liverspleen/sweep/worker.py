@@ -50,7 +50,7 @@ from liverspleen.sweep.plan import (
     training_seed,
 )
 from liverspleen.sweep.results import Result, read_result, run_records
-from liverspleen.sweep.space import Space, to_overrides
+from liverspleen.sweep.space import Space, to_overrides, without_seed
 from liverspleen.sweep.standing import standing, time_left
 from liverspleen.sweep.study import Study
 from liverspleen.sweep.tables import write_tables
@@ -215,7 +215,7 @@ class Worker:
         """Return the command of a training."""
         sweep = self.sweep
         own = [f"seed={training_seed(sweep.plan, record)}", f"output={sweep.run(record.number)}"]
-        return [*sweep.command, *to_overrides(record.values), *own]
+        return [*sweep.command, *to_overrides(without_seed(record.values)), *own]
 
     def _outcome(
         self, record: TrialRecord, end: TrainingEnd, seconds: float
@@ -335,6 +335,8 @@ def _scores(result: Result) -> dict[str, float | None]:
         **{f"dss_{one.key}": result.dss_of(one) for one in ORGANS},
         "volume_bias_pct": result.volume_bias_pct,
         "seconds_per_slice": result.seconds_per_slice,
+        "training_patients": result.training_patients,
+        "training_cases": result.training_cases,
     }
 
 

@@ -133,10 +133,13 @@ class SegmentationModule(pl.LightningModule):
             for statistic in self.prediction_network.buffers():
                 distributed.broadcast(statistic, 0)
 
-    def validation_step(self, batch: SliceStack, _: int) -> None:
-        """Add the voxels of a batch to the counts of its case; a rank without cases has one empty batch."""
+    def validation_step(self, batch: SliceStack, _: int) -> Any:
+        """Add the voxels of a batch to the counts of its case; return the predicted label values, for callbacks.
+
+        A rank without cases has one empty batch, and returns None.
+        """
         if not len(batch.case):
-            return
+            return None
         # a validation batch has slices of one case, and its labels are on the CT's own grid
         clock = perf_counter()
         logits, matrix = self.prediction_network(self.window(batch.slices)), batch.matrix[0].tolist()
@@ -147,6 +150,7 @@ class SegmentationModule(pl.LightningModule):
         found = overlaps(predicted, labels)
         for organ in (organ for organ, known in zip(ORGANS, batch.labelled[0].tolist(), strict=True) if known):
             self._counts[case, organ] = self._counts.get((case, organ), Overlap(0, 0, 0)) + found[organ]
+        return predicted
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean DSS over cases for each organ, and their mean as `val/dss`; an undefined DSS is excluded."""

@@ -1,4 +1,4 @@
-"""A second logger whose errors and delays do not affect the training."""
+"""A further logger whose errors and delays do not affect the training."""
 
 from __future__ import annotations
 
@@ -7,41 +7,37 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from liverspleen.credentials import may_have_password
 from liverspleen.errors import Issue
 
 _WAIT_S = 20.0  # at the end, for pending calls
 _MAX_PENDING = 10_000  # calls kept for a logger that does not respond
-
-WANDB_PRIVACY: Final[Mapping[str, Any]] = {
-    "x_disable_meta": True,  # command line, host, user, folders
-    "x_disable_machine_info": True,
-    "x_disable_stats": True,
-    "disable_git": True,
-    "disable_code": True,
-    "save_code": False,
-    "console": "off",
-    "host": "not recorded",
-}
-"""Settings of W&B: an external service receives the metrics and the recipe only."""
+_LONGEST: Final = 250  # characters of an error
+_MAX_IMAGES: Final = 16  # of them with an image, which needs up to a megabyte of memory
 
 
 class SideLogger(Logger):
-    """Runs another logger in a separate thread; an error or a delay there gives only a warning.
+    """Runs another logger in a separate thread; an error or a delay there gives only one warning.
 
     Args:
-        name: name of the service, for the warnings.
-        make: creates the logger; it is called in the thread, so it may fail or hang too.
-        issues: list to which warnings are added, at most one of each kind.
+        name: name of the service, for the warning.
+        make: creates the logger; it is called in the thread, so it may fail or hang too. It needs a method `log_image`
+            if images are logged.
+        issues: list to which the warning is added.
     """
 
-    def __init__(self, name: str, make: Callable[[], Logger], issues: list[Issue]) -> None:
+    def __init__(self, name: str, make: Callable[[], Any], issues: list[Issue]) -> None:
         super().__init__()
         self._name, self._make, self._issues = name, make, issues
-        self._calls: queue.Queue[tuple[dict[str, float], int | None] | str] = queue.Queue(_MAX_PENDING)
+        self._calls: queue.Queue[Callable[[Any], None] | str] = queue.Queue(_MAX_PENDING)
+        self._free_images = threading.Semaphore(_MAX_IMAGES)
         self._thread: threading.Thread | None = None
+        self._warned = False
 
     @property
     def name(self) -> str:
@@ -60,13 +56,20 @@ class SideLogger(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Add the metrics to the queue without waiting."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, daemon=True, name=self._name)
-            self._thread.start()
-        try:
-            self._calls.put_nowait((dict(metrics), step))
-        except queue.Full:
-            self._warn("is too slow, so later rows are missing there")
+        row = dict(metrics)
+        self._add(lambda logger: logger.log_metrics(row, step))
+
+    @rank_zero_only
+    def log_image(self, key: str, image: NDArray[np.uint8], step: int) -> None:
+        """Add an RGB image (row, column, 3) to the queue without waiting; it is skipped if many images are pending."""
+        if not self._free_images.acquire(blocking=False):
+            return
+
+        def log(logger: Any) -> None:
+            logger.log_image(key, [image], step=step)
+            self._free_images.release()
+
+        self._add(log)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
@@ -79,20 +82,36 @@ class SideLogger(Logger):
         if self._thread.is_alive():
             self._warn(f"did not finish within {_WAIT_S:.0f} s")
 
+    def _add(self, call: Callable[[Any], None]) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, daemon=True, name=self._name)
+            self._thread.start()
+        try:
+            self._calls.put_nowait(call)
+        except queue.Full:
+            self._warn("failed or is too slow, so later rows are missing there")
+
     def _work(self) -> None:
         try:
             logger = self._make()
             while not isinstance(call := self._calls.get(), str):
-                logger.log_metrics(*call)
+                call(logger)
             logger.finalize(call)
             if callable(finish := getattr(getattr(logger, "experiment", None), "finish", None)):
                 finish()
-        except Exception as error:  # noqa: BLE001 - the training continues after any error
-            self._warn(f"failed ({type(error).__name__}: {error})")
+        except BaseException as error:  # noqa: BLE001 - the training continues after any error
+            self._warn(f"failed ({_reason(error)})")
 
     def _warn(self, message: str) -> None:
-        issue = Issue(
-            "LS-TRN-010", f"{self._name} {message}", "read metrics.csv, which is complete", severity="warning"
-        )
-        if issue not in self._issues:
-            self._issues.append(issue)
+        """Add a warning, only the first one: the others follow from it."""
+        if not self._warned:
+            self._warned = True
+            hint = "read metrics.csv, which is complete"
+            self._issues.append(Issue("LS-TRN-010", f"{self._name} {message}", hint, severity="warning"))
+
+
+def _reason(error: BaseException) -> str:
+    """Return type and text of an error in one line, or only the type if the text may contain a password."""
+    text = " ".join(str(error).split())
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+    return type(error).__name__ + (f": {text}" if text and not may_have_password(str(error)) else "")
