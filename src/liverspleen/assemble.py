@@ -99,6 +99,13 @@ def recipe(config: TrainConfig, inputs: Mapping[str, str], cases: Mapping[str, S
     return Recipe(decisive_keys(config), inputs["cohort"], inputs["split"], cached)
 
 
+def device_count() -> int:
+    """Return the number of GPUs of this machine, at least 1."""
+    import torch
+
+    return max(1, torch.cuda.device_count())
+
+
 def ranks(config: TrainConfig) -> int:
     """Return the number of processes that train together."""
     return config.trainer.devices * config.trainer.nodes

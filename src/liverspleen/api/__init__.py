@@ -49,9 +49,11 @@ def train(*, cohort: StrPath, output: StrPath, **keys: Any) -> Training:
         InputError: a key, the cohort or the split cannot be used.
         KeyboardInterrupt: the training was stopped; its last step is saved, and the same call resumes it.
     """
+    from liverspleen.api.folds import overrides, run_folds
     from liverspleen.api.training import run_training
 
-    return _warned(run_training(_config("train", cohort=cohort, output=output, **keys)))
+    config = _config("train", cohort=cohort, output=output, **keys)
+    return _warned(run_training(config) if config.folds is None else run_folds(config, [*overrides(keys)]))
 
 
 def phantom(*, output: StrPath, **keys: Any) -> Path:

@@ -34,7 +34,10 @@ from liverspleen.sweep.submission import submit
 from liverspleen.sweep.training import Interrupted, StopSignals
 from liverspleen.sweep.worker import Sweep, Worker
 
-_NOT_SEARCHED = {"cohort", "root", "split", "cache", "output", "seed", "vocabulary", "logger", "train_fraction"}
+_NOT_SEARCHED = {
+    *("cohort", "root", "split", "folds", "workers", "train_fraction"),
+    *("cache", "output", "seed", "vocabulary", "logger"),
+}
 """Keys of train that cannot be searched, because they are the same in all trials or separate for each."""
 
 _SHARED = ("steps", "validate_every", "accelerator", "deterministic", "patience")
@@ -58,7 +61,7 @@ def run_sweep(config: SweepConfig, given: Sequence[str]) -> Sequence[Issue]:
         raise InputError(issues)
     if config.launcher.name == "slurm":
         return _submitted(config, given)
-    devices = _devices()
+    devices = assemble.device_count()
     if (workers := config.workers or devices) > 1:
         return launch_workers(given, workers, devices)
     with ExitStack() as last:
@@ -289,13 +292,6 @@ def _untrainable(base: Sequence[str], overrides: Sequence[str]) -> Iterator[Issu
 def _several_devices(message: str) -> Issue:
     hint = "use workers= for one trial per GPU; for one training on several GPUs use liverspleen train trainer=ddp"
     return Issue("LS-SWP-001", f"{message} needs several devices, but a trial trains on one", hint)
-
-
-def _devices() -> int:
-    """Return the number of GPUs of this machine, at least 1."""
-    import torch
-
-    return max(1, torch.cuda.device_count())
 
 
 def _shown(config: SweepConfig) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def run_verb(verb: str, overrides: Sequence[str]) -> int:
     if verb in NETWORK_VERBS:
         keep_pages()  # before torch allocates
     run = module_of(verb).run
-    issues = run(config, overrides) if verb == "sweep" else run(config)  # trials get the same overrides
+    issues = run(config, overrides) if verb in {"sweep", "train"} else run(config)  # their trainings get the overrides
     return _print_issues([*(issue for issue in changed_inputs(config) if issue not in issues), *issues])
 
 

@@ -56,11 +56,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from liverspleen.api.folds import run_folds
 from liverspleen.api.training import run_training
 from liverspleen.config import TrainConfig
 from liverspleen.errors import Issue
 
 
-def run(config: TrainConfig) -> Sequence[Issue]:
-    """Train, resume, or report that the training is finished."""
-    return run_training(config).issues
+def run(config: TrainConfig, given: Sequence[str]) -> Sequence[Issue]:
+    """Train, resume, or report that the training is finished; with `folds=` a cross-validation."""
+    return (run_training(config) if config.folds is None else run_folds(config, given)).issues

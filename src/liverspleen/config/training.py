@@ -31,7 +31,24 @@ class TrainConfig(Schema):
     cohort: Annotated[Path, COHORT]
     root: Annotated[Path | None, ROOT]
     split: Annotated[
-        Path | None, Key("Split of the patients (split.csv); empty: a new split is written to the output folder.")
+        Path | None,
+        Key(
+            "Split of the patients (split.csv), or with `folds` the folder of the folds; empty: a new split is written "
+            "to the output folder."
+        ),
+    ]
+    folds: Annotated[
+        int | None,
+        Key(
+            "Number of folds of a cross-validation: each fold is trained and segments its validation cases, which are "
+            "measured and reported; the models become an ensemble. Empty: one training.",
+            ge=2,
+            le=1000,
+        ),
+    ]
+    workers: Annotated[
+        int,
+        Key("Number of folds that are trained at once; with several GPUs each has one.", ge=1, le=MOST_PROCESSES),
     ]
     cache: Annotated[Path | None, Key("Folder of the slice cache; default: `cache` in the output folder.")]
     start: Annotated[
@@ -94,6 +111,7 @@ class TrainConfig(Schema):
 
     def conflicts(self) -> Iterator[Issue]:
         """Yield the issues of the initial weights, and one if the training ends before its warm-up."""
+        yield from self._fold_conflicts()
         if self.start is not None and self.network.weights is not None:
             yield conflict("start= and network.weights= both give the initial weights", "remove network.weights=")
         if self.freeze is not None and self.start is None and self.network.weights is None:
@@ -105,6 +123,14 @@ class TrainConfig(Schema):
         if warmup >= steps:
             message = f"scheduler.warmup={warmup} is not below trainer.steps={steps}"
             yield conflict(message, "set scheduler.warmup= below trainer.steps=")
+
+    def _fold_conflicts(self) -> Iterator[Issue]:
+        if self.folds is None and self.workers != 1:
+            message = f"workers={self.workers} has no effect without folds="
+            yield conflict(message, "give folds=, or remove workers=")
+        if self.folds is not None and self.trainer.nodes > 1:
+            message = f"folds={self.folds} trains on one machine, but trainer.nodes={self.trainer.nodes}"
+            yield conflict(message, "remove trainer.nodes=, or train each fold with its own command and split=")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +165,10 @@ class BenchConfig(TrainConfig):
         if self.matrix < (stride := self.network.output_stride):
             message = f"matrix={self.matrix} is below network.output_stride={stride}"
             yield conflict(message, f"use a matrix from {stride} to 4096")
+
+    def _fold_conflicts(self) -> Iterator[Issue]:
+        if self.folds is not None or self.workers != 1:
+            yield conflict("folds= and workers= have no effect on bench", "remove them")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,6 +262,10 @@ class SweepConfig(TrainConfig):
         if self.workers != 1:
             message = f"workers={self.workers} with launcher=slurm"
             yield conflict(message, "remove workers=, and set launcher.jobs= to the number of workers")
+
+    def _fold_conflicts(self) -> Iterator[Issue]:
+        """Yield nothing: each trial trains its folds in turn, and workers= is the number of trials at once."""
+        yield from ()
 
     def _objective_conflicts(self) -> Iterator[Issue]:
         if not self.objectives:

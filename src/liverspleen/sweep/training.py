@@ -1,4 +1,4 @@
-"""The training of a trial in a separate process."""
+"""A training in a separate process, for a trial of a sweep or a fold of a cross-validation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -74,6 +74,7 @@ def train(
     stop: StopSignals,
     should_end: Callable[[], bool],
     heartbeat: Callable[[], None],
+    environment: Mapping[str, str] | None = None,
 ) -> TrainingEnd:
     """Run a training and wait until it ends.
 
@@ -84,6 +85,7 @@ def train(
         stop: signals of the worker; the training receives SIGTERM for each.
         should_end: called at every poll; the training is stopped as pruned once it returns True.
         heartbeat: called at every poll.
+        environment: further variables of the training.
 
     Raises:
         Interrupted: after `stop`, when the training has saved its state and ended.
@@ -97,7 +99,7 @@ def train(
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=_environment(),
+            env={**_environment(), **(environment or {})},
             # on Windows processes do not inherit locks: the training only ends with its worker
             pass_fds=(lock,) if os.name == "posix" else (),
             start_new_session=True,  # Ctrl-C reaches only the worker, which forwards it

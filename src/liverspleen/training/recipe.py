@@ -16,6 +16,8 @@ NOT_COMPARED: Final[Mapping[str, str]] = {
     "root": "is the path of a folder; the cases are compared",
     "split": "is the path of a file; its hash is compared",
     "cache": "is the path of a folder; the cases are compared",
+    "folds": "is not a key of a single training",
+    "workers": "is the number of trainings at once",
     "output": "is the path of the folder of the checkpoint",
     "train_fraction": "is used to draw the split, whose hash is compared",
     "logger": "only logs",

@@ -1,0 +1,282 @@
+"""Cross-validation, with a configuration: folds, one training each, label maps, measurements, report, ensemble."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from liverspleen import assemble
+from liverspleen.api.training import Training
+from liverspleen.cohort.manifest import Cohort
+from liverspleen.cohort.split import Split, read_splits, split_hashes, write_split
+from liverspleen.cohort.stratified import folds_by_patient
+from liverspleen.cohort.vocabulary import DEVELOPMENT
+from liverspleen.config import TrainConfig, compose
+from liverspleen.config.key import conflict
+from liverspleen.display import duration
+from liverspleen.errors import InputError, Issue, counted
+from liverspleen.locks import try_lock
+from liverspleen.organs import ORGANS
+from liverspleen.processes import say
+from liverspleen.provenance import Run, recorded
+from liverspleen.sweep.launch import PROGRAM, worker_environment
+from liverspleen.sweep.results import read_result, run_records
+from liverspleen.sweep.training import LOG, Interrupted, StopSignals, TrainingEnd, train
+
+REPLACED: Final = frozenset({"folds", "workers", "split", "cache", "output", "cohort", "root"})
+"""Keys that each fold gets from the cross-validation."""
+
+ENSEMBLE: Final = "ensemble"
+
+
+def run_folds(config: TrainConfig, given: Sequence[str]) -> Training:
+    """Train each fold, segment each case with the model that was not trained on it, measure, report, and export.
+
+    Finished parts of an earlier run with the same output folder are kept, and an interrupted training resumes.
+    `given` are the overrides of the command line, which every training also gets. The checkpoint of the result is the
+    ensemble of all folds.
+
+    Raises:
+        InputError: the configuration or the input cannot be used, or a training failed.
+        KeyboardInterrupt: it was stopped; the trainings have saved their last step.
+    """
+    if issues := [*_given_issues(given), *_task_issues()]:
+        raise InputError(issues)
+    with recorded("train", config, config.output) as record:
+        cohort = assemble.cohort(config.cohort, config, table=config.output / "cohort.csv")
+        record.issues.extend(cohort.issues)
+        validation = CrossValidation(config, given, cohort, record)
+        validation.run()
+        issues = tuple(dict.fromkeys(record.issues))
+        record.issues[:] = issues
+        return Training(config.output, config.output / ENSEMBLE, issues)
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """The parts of a cross-validation in the output folder; issues and outputs are added to `record`."""
+
+    config: TrainConfig
+    given: Sequence[str]
+    cohort: Cohort
+    record: Run
+
+    def run(self) -> None:
+        """Run all parts in order."""
+        output = self.config.output
+        folder, splits = self._splits()
+        self.record.inputs |= {"cohort": self.cohort.hash, **split_hashes(folder)}
+        self.record.seeds["training"] = self.config.seed
+        self._build_cache(next(iter(splits.values())))
+        self._train(folder, [*splits])
+        for name in splits:
+            self._predict(name, folder / f"{name}.csv")
+        self._evaluate(folder)
+        self.record.outputs += [output / "measure" / "measurements.csv", output / "report" / "report.html"]
+
+    def _splits(self) -> tuple[Path, dict[str, Split]]:
+        """Return the folder of the folds and the folds by name; they are created if `split=` is not given."""
+        config = self.config
+        folder = config.split or config.output / "split"
+        if config.split is None and not folder.is_dir():
+            assert config.folds is not None
+            folds = folds_by_patient(self.cohort, folds=config.folds, seed=config.seed)
+            folder.mkdir(parents=True)
+            for number, fold in enumerate(folds):
+                write_split(folder / f"fold{number}.csv", fold)
+        splits = read_splits(folder, self.cohort)
+        if len(splits) != config.folds:
+            message = f"the folder has {counted(len(splits), 'split')}, but folds={config.folds}"
+            hint = f"give folds={len(splits)}, or another folder"
+            raise InputError(Issue("LS-SPL-018", message, hint, file=folder))
+        for split in splits.values():
+            self.record.issues.extend(split.unassigned(self.cohort))
+        return folder, splits
+
+    @property
+    def _cache(self) -> Path:
+        return self.config.cache or self.config.output / "cache"
+
+    def _build_cache(self, split: Split) -> None:
+        """Store all cases once, before several trainings need them."""
+        from liverspleen.data.atomic_folders import in_use
+        from liverspleen.data.build import build_sides
+
+        self._cache.mkdir(parents=True, exist_ok=True)
+        with in_use(self._cache):
+            pixel_mm = self.config.slices.pixel_mm
+            sides = build_sides(self.cohort, split, self._cache, pixel_mm=pixel_mm, name="train", say=_say)
+        self.record.issues.extend(sides.issues)
+
+    def _train(self, folder: Path, names: Sequence[str]) -> None:
+        """Train the folds, `workers=` at once.
+
+        Raises:
+            InputError: LS-TRN-053 a training failed; the others have finished.
+            KeyboardInterrupt: the trainings were stopped.
+        """
+        workers = min(self.config.workers, len(names))
+        failed = []
+        with StopSignals() as stop, ThreadPoolExecutor(workers) as pool:
+            started = {
+                name: pool.submit(self._train_fold, name, folder, stop, number % workers)
+                for number, name in enumerate(names)
+            }
+            ends = {name: future.result() for name, future in started.items()}
+        if any(end is None for end in ends.values()):
+            raise KeyboardInterrupt
+        for name, end in ends.items():
+            if end is not None and end.reason:
+                hint = f"read {self._run(name) / LOG}, correct the reason, then run the same command to resume"
+                failed.append(Issue("LS-TRN-053", f"the training of {name} failed: {end.reason}", hint))
+        if failed:
+            raise InputError(failed)
+
+    def _run(self, name: str) -> Path:
+        return self.config.output / name
+
+    def _train_fold(self, name: str, folder: Path, stop: StopSignals, worker: int) -> TrainingEnd | None:
+        """Train a fold and print its result; None if the training was stopped."""
+        run = self._run(name)
+        if stop.count:
+            return None
+        run.mkdir(parents=True, exist_ok=True)
+        _say(f"{name} {'resumed' if (run / LOG).exists() else 'started'}; its output is in {run / LOG}")
+        environment = worker_environment(worker, self.config.workers, assemble.device_count())
+        try:
+            with _locked(run / ".lock", stop) as lock:
+                end = train(
+                    self._command(name, folder),
+                    run,
+                    lock=lock,
+                    stop=stop,
+                    should_end=lambda: False,
+                    heartbeat=lambda: None,
+                    environment=environment if self.config.workers > 1 else {},
+                )
+        except Interrupted:
+            return None
+        if not end.reason:
+            _say(f"{name} finished in {duration(end.seconds)}, {_scores(run)}")
+            self._relay(name, run)
+        return end
+
+    def _command(self, name: str, folder: Path) -> list[str]:
+        """Return the command of a training, which a user can repeat."""
+        kept = [one for one in self.given if one.partition("=")[0] not in REPLACED]
+        paths = {"cohort": self.cohort.path, "root": self.cohort.root, "split": folder / f"{name}.csv"}
+        paths |= {"cache": self._cache, "output": self._run(name)}
+        return [*PROGRAM, "train", *kept, *(f"{key}={path}" for key, path in paths.items())]
+
+    def _relay(self, name: str, run: Path) -> None:
+        """Print the issues of a training that are not known from the cohort and the cache."""
+        known = {str(issue) for issue in self.record.issues}
+        for line in (run_records(run) or [{}])[0].get("issues", []):
+            if line not in known:
+                _say(f"{name}: {line}")
+
+    def _composed(self, verb: str, **values: Any) -> Any:
+        """Return the configuration of another verb for this cohort."""
+        own = {"root": self.cohort.root, "vocabulary": asdict(self.config.vocabulary)}
+        return compose(verb, values={**own, **values})
+
+    def _predict(self, name: str, split: Path) -> None:
+        from liverspleen.api.prediction import run_prediction
+
+        model = self._run(name) / "last.ckpt"  # best.ckpt was selected on these cases
+        predicted = run_prediction(
+            self._composed(
+                "predict",
+                model=model,
+                input=self.cohort.path,
+                split=split,
+                output=self.config.output / "predictions",
+                accelerator=self.config.trainer.accelerator,
+            )
+        )
+        self.record.issues.extend(predicted.issues)
+
+    def _evaluate(self, folder: Path) -> None:
+        """Measure the label maps, and write the report with a column for each fold."""
+        from liverspleen.api.evaluation import run_measurement, run_report
+
+        output, cohort = self.config.output, self.cohort.path
+        labels = output / "predictions"
+        measured = run_measurement(
+            self._composed("measure", labels=labels, cohort=cohort, datasets=[DEVELOPMENT], output=output / "measure")
+        )
+        reported = run_report(
+            self._composed(
+                "report",
+                measurements=measured.file,
+                cohort=cohort,
+                split=folder,
+                labels=labels,
+                output=output / "report",
+            )
+        )
+        self.record.issues.extend([*measured.issues, *reported.issues])
+
+
+def overrides(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield overrides of the command line for Python values, as `compose` takes them.
+
+    >>> list(overrides({"folds": 5, "trainer": {"steps": 20, "patience": None}, "network": "small"}))
+    ['folds=5', 'trainer.steps=20', 'trainer.patience=', 'network=small']
+    """
+    import json
+
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from overrides(value, f"{prefix}{name}.")
+        elif value is None or isinstance(value, str | os.PathLike):
+            yield f"{prefix}{name}={'' if value is None else os.fspath(value)}"
+        else:
+            yield f"{prefix}{name}={json.dumps(value)}"
+
+
+@contextmanager
+def _locked(file: Path, stop: StopSignals) -> Iterator[int]:
+    """Hold a lock that a training inherits; wait for a training whose parent process was killed, which is ending.
+
+    Raises:
+        Interrupted: a signal came before the lock was free.
+    """
+    while (lock := try_lock(file)) is None:
+        if stop.count:
+            raise Interrupted
+        time.sleep(0.2)
+    try:
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _scores(run: Path) -> str:
+    """Return the mean DSS at the last validation, as text."""
+    result = read_result(run)
+    found = {organ.key: result.dss_of(organ) for organ in ORGANS}
+    return "DSS " + ", ".join(f"{name} {'-' if dss is None else format(dss, '.4f')}" for name, dss in found.items())
+
+
+def _given_issues(given: Sequence[str]) -> Iterator[Issue]:
+    if any(one.startswith("train_fraction=") for one in given):
+        yield conflict("train_fraction= has no effect with folds=", "remove one of them")
+
+
+def _task_issues() -> Iterator[Issue]:
+    """Yield an issue if a launcher started several tasks; each would be a cross-validation of its own."""
+    tasks = max(int(os.environ.get(name) or 1) for name in ("SLURM_NTASKS", "WORLD_SIZE"))
+    if tasks > 1:
+        message = f"folds= starts its trainings itself, but {tasks} tasks were started"
+        yield conflict(message, "start one task without torchrun, or train each fold with its own command and split=")
+
+
+def _say(line: str) -> None:
+    say(f"train: {line}")
