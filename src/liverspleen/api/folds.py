@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,9 +56,31 @@ def run_folds(config: TrainConfig, given: Sequence[str]) -> Training:
         record.issues.extend(cohort.issues)
         validation = CrossValidation(config, given, cohort, record)
         validation.run()
-        issues = tuple(dict.fromkeys(record.issues))
-        record.issues[:] = issues
-        return Training(config.output, config.output / ENSEMBLE, issues)
+        record.issues[:] = dict.fromkeys(record.issues)
+        return Training(config.output, config.output / ENSEMBLE, tuple(record.issues))
+
+
+def folds_of(config: TrainConfig, cohort: Cohort) -> tuple[Path, dict[str, Split]]:
+    """Return the folder of the folds and the folds by name; they are created if `split=` is not given.
+
+    Raises:
+        InputError: LS-SPL-018 the folder has another number of folds; as `folds_by_patient` and `read_splits`.
+    """
+    assert config.folds is not None
+    folder = config.split or config.output / "split"
+    if config.split is None and not folder.is_dir():
+        folds = folds_by_patient(cohort, folds=config.folds, seed=config.seed)
+        draft = folder.with_name(".split-draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        for number, fold in enumerate(folds):
+            write_split(draft / f"fold{number}.csv", fold)
+        draft.replace(folder)
+    splits = read_splits(folder, cohort)
+    if len(splits) != config.folds:
+        message = f"it has {counted(len(splits), 'split')}, but folds={config.folds}"
+        raise InputError(Issue("LS-SPL-018", message, f"give folds={len(splits)}, or another folder", file=folder))
+    return folder, splits
 
 
 @dataclass(frozen=True)
@@ -70,7 +95,9 @@ class CrossValidation:
     def run(self) -> None:
         """Run all parts in order."""
         output = self.config.output
-        folder, splits = self._splits()
+        folder, splits = folds_of(self.config, self.cohort)
+        for split in splits.values():
+            self.record.issues.extend(split.unassigned(self.cohort))
         self.record.inputs |= {"cohort": self.cohort.hash, **split_hashes(folder)}
         self.record.seeds["training"] = self.config.seed
         self._build_cache(next(iter(splits.values())))
@@ -78,26 +105,8 @@ class CrossValidation:
         for name in splits:
             self._predict(name, folder / f"{name}.csv")
         self._evaluate(folder)
+        self._export([*splits], folder)
         self.record.outputs += [output / "measure" / "measurements.csv", output / "report" / "report.html"]
-
-    def _splits(self) -> tuple[Path, dict[str, Split]]:
-        """Return the folder of the folds and the folds by name; they are created if `split=` is not given."""
-        config = self.config
-        folder = config.split or config.output / "split"
-        if config.split is None and not folder.is_dir():
-            assert config.folds is not None
-            folds = folds_by_patient(self.cohort, folds=config.folds, seed=config.seed)
-            folder.mkdir(parents=True)
-            for number, fold in enumerate(folds):
-                write_split(folder / f"fold{number}.csv", fold)
-        splits = read_splits(folder, self.cohort)
-        if len(splits) != config.folds:
-            message = f"the folder has {counted(len(splits), 'split')}, but folds={config.folds}"
-            hint = f"give folds={len(splits)}, or another folder"
-            raise InputError(Issue("LS-SPL-018", message, hint, file=folder))
-        for split in splits.values():
-            self.record.issues.extend(split.unassigned(self.cohort))
-        return folder, splits
 
     @property
     def _cache(self) -> Path:
@@ -193,7 +202,7 @@ class CrossValidation:
         predicted = run_prediction(
             self._composed(
                 "predict",
-                model=model,
+                model=[model],
                 input=self.cohort.path,
                 split=split,
                 output=self.config.output / "predictions",
@@ -223,6 +232,35 @@ class CrossValidation:
         )
         self.record.issues.extend([*measured.issues, *reported.issues])
 
+    def _export(self, names: Sequence[str], folder: Path) -> None:
+        """Write the ensemble package of the models, with their validation; keep one that is newer than the models."""
+        from liverspleen.inference.ensemble_export import export_ensemble
+        from liverspleen.inference.model_package import ENSEMBLE as DESCRIPTION
+        from liverspleen.inference.package_export import export_model, validation_side
+
+        target = self.config.output / ENSEMBLE
+        models = {fold: self._run(fold) / "last.ckpt" for fold in names}
+        if (done := target / DESCRIPTION).exists():
+            written = done.stat().st_mtime_ns
+            if all(model.stat().st_mtime_ns < written for model in models.values()):
+                return
+        packages = []
+        for fold, model in models.items():
+            package = export_model(
+                model,
+                self._run(fold) / "model",
+                name=fold,
+                license=None,
+                onnx=False,
+                side=partial(validation_side, cohort=self.cohort, split_file=folder / f"{fold}.csv"),
+                device=lambda: assemble.device(self.config.trainer.accelerator),
+            )
+            self.record.issues.extend(package.issues)
+            packages.append(package.path)
+        ensemble = export_ensemble(packages, target, name=f"ensemble of {len(names)} folds")
+        self.record.issues.extend(ensemble.issues)
+        _say(f"ensemble of {counted(len(names), 'model')} in {target}")
+
 
 def overrides(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Yield overrides of the command line for Python values, as `compose` takes them.
@@ -230,8 +268,6 @@ def overrides(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     >>> list(overrides({"folds": 5, "trainer": {"steps": 20, "patience": None}, "network": "small"}))
     ['folds=5', 'trainer.steps=20', 'trainer.patience=', 'network=small']
     """
-    import json
-
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from overrides(value, f"{prefix}{name}.")
