@@ -33,6 +33,9 @@ def run_bench(config: BenchConfig) -> dict[str, Any]:
         InputError: LS-STO-007 the slice cache has no case; LS-STO-001 a stored case is damaged; the network cannot be
             built.
     """
+    # the slices of a cache keep their pixel size
+    settled = {"trainer.precision": assemble.precision(config.trainer), "slices.pixel_mm": None}
+    config = assemble.with_values(config, settled)
     with tempfile.TemporaryDirectory() as scratch:
         if config.output is None:
             return _result(config, Path(scratch))

@@ -36,7 +36,7 @@ from liverspleen.sweep.worker import Sweep, Worker
 _NOT_SEARCHED = {"cohort", "root", "split", "cache", "output", "seed", "vocabulary", "logger", "train_fraction"}
 """Keys of train that cannot be searched, because they are the same in all trials or separate for each."""
 
-_SHARED = ("steps", "validate_every", "accelerator", "deterministic", "patience")
+_SHARED = ("steps", "minutes", "validate_every", "accelerator", "deterministic", "patience")
 """Keys of `trainer` that may change when a training is resumed, but must be the same in trials that are compared."""
 
 
@@ -189,6 +189,7 @@ def _identity(config: SweepConfig, record: Run) -> dict[str, Any]:
     parameters = {f"search.parameters.{name}": value for name, value in search.parameters.items()}
     decisive = assemble.decisive_keys(config)
     recipe = {name: value for name, value in decisive.items() if name.partition(".")[0] not in _NOT_SEARCHED}
+    recipe["trainer.precision"] = assemble.precision(config.trainer)  # the same on the machines of all workers
     recipe |= {f"trainer.{name}": getattr(config.trainer, name) for name in _SHARED}
     chosen = {"search.sampler": search.sampler, "search.pruner": search.pruner, "objectives": config.objectives}
     return {**recipe, **parameters, **chosen, "seed": config.seed, **record.inputs}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liverspleen import __version__, assemble
+from liverspleen.api.automatic import Decisions, is_kept, measured_costs
 from liverspleen.cohort.composition import composition
 from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import SIDES, Split, read_split
@@ -39,14 +41,16 @@ class Training:
     issues: tuple[Issue, ...]
 
 
-def run_training(config: TrainConfig) -> Training:
+def run_training(config: TrainConfig, *, used_s: float = 0.0) -> Training:
     """Train, resume, or report that the training is finished.
+
+    `used_s` is the time of the run before this call, in seconds; it counts for `trainer.minutes`.
 
     Raises:
         InputError: the configuration or the input cannot be used.
         KeyboardInterrupt: the training was stopped; its last step is saved.
     """
-    choice = config.trainer
+    start, choice = time.monotonic() - used_s, config.trainer
     tasks = task_issues(os.environ, devices=choice.devices, nodes=choice.nodes)
     if issues := [*assemble.bf16_issues(config), *tasks]:
         raise InputError(issues)
@@ -64,7 +68,7 @@ def run_training(config: TrainConfig) -> Training:
         cache = config.cache or config.output / "cache"
         cache.mkdir(parents=True, exist_ok=True)
         with in_use(cache):
-            _fit(config, record, cohort, split, cache)
+            _fit(config, Decisions(record, _say, start), cohort, split, cache)
     from liverspleen.training.resumption import BEST, LAST
 
     best = config.output / BEST
@@ -88,7 +92,7 @@ def _say(line: str) -> None:
     say(f"train: {line}")
 
 
-def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: Path) -> None:
+def _fit(config: TrainConfig, decisions: Decisions, cohort: Cohort, split: Split, cache: Path) -> None:
     """Build the slice cache, then train to the last step."""
     from liverspleen.data.build import build_sides
     from liverspleen.training.fit import FILES, TrainingParts, fit
@@ -97,11 +101,12 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
     from liverspleen.training.taught import coverage, coverage_issues, taught_organs
     from liverspleen.training.threads import default_threads, torch_threads
 
+    record, config = decisions.record, decisions.pixel_size(config, cohort, split)
     cached = build_sides(
         cohort,
         split,
         cache,
-        pixel_mm=config.slices.pixel_mm,
+        pixel_mm=assemble.pixel_mm(config),
         name="train",
         say=_say if is_first_process() else None,
     )
@@ -109,6 +114,7 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
     record.issues.extend(cached.issues)
     recipe = assemble.recipe(config, record.inputs, {"training": training, "validation": validation})
     done = resumption(config.output, recipe, neutral=assemble.neutral_values())
+    config, recipe = decisions.precision(config, recipe, done)
     choice = config.trainer
     record.threads = threads = choice.threads or done.threads or default_threads(choice.devices)
     record.issues.extend([*done.issues, *other_threads(done, threads)])
@@ -131,16 +137,25 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
         record.issues.extend(data.limit_workers(config.trainer.devices))
         gauges, issues = Gauges(), record.issues
         watch = assemble.callbacks(
-            config, validation, voxels_mm3, start=done.steps, recipe=recipe, gauges=gauges, issues=issues
+            config,
+            validation,
+            voxels_mm3,
+            start=done.steps,
+            recipe=recipe,
+            gauges=gauges,
+            issues=issues,
+            new_plan=choice.minutes is not None and not is_kept(config, done),
         )
         loggers = assemble.loggers(config, issues, start=done.steps, gauges=gauges)
         trainer = assemble.trainer(config, watch, loggers, validate=bool(validation))
         record.device = str(trainer.strategy.root_device)
         return TrainingParts(trainer, module, data)
 
-    steps, patience = choice.steps, choice.patience
     with torch_threads(threads):
+        config = decisions.steps(config, done, lambda: measured_costs(config, training, validation, about))
+        steps, patience = config.trainer.steps, choice.patience
         seconds = fit(config.output, done, build, steps=steps, patience=patience, seed=config.seed, say=_say)
+    decisions.end(config, done)
     if seconds is not None:
         record.measured["validation_seconds_per_slice"] = seconds
 

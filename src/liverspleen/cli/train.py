@@ -52,8 +52,9 @@ from collections.abc import Sequence
 from liverspleen.api.training import run_training
 from liverspleen.config import TrainConfig
 from liverspleen.errors import Issue
+from liverspleen.processes import process_seconds
 
 
 def run(config: TrainConfig) -> Sequence[Issue]:
     """Train, resume, or report that the training is finished."""
-    return run_training(config).issues
+    return run_training(config, used_s=process_seconds()).issues

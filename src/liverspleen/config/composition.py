@@ -13,6 +13,7 @@ from liverspleen.config.checking import check
 from liverspleen.config.choices import CONF, conf_folder, groups, interpolation_issue, without_conf
 from liverspleen.config.config_keys import ConfigKey, keys
 from liverspleen.config.hints import groups_of, key_issue
+from liverspleen.config.key import conflict
 from liverspleen.config.texts import elements, paths
 from liverspleen.config.verbs import SCHEMAS
 from liverspleen.credentials import may_have_password, repeatable
@@ -21,6 +22,7 @@ from liverspleen.errors import InputError, Issue
 _RESOLVER: Final = re.compile(r"\$\{\s*[\w.]+\s*:")
 """Reference to the environment or a function; text is used verbatim, but such a text is never meant."""
 _MOST_BRACKETS: Final = 200
+_STEPS, _MINUTES = "trainer.steps", "trainer.minutes"
 _LONGEST: Final = 10_000  # characters of a value in the syntax of Hydra
 
 MISSING: Final = "???"
@@ -82,11 +84,14 @@ def draft(verb: str, overrides: Sequence[str] = (), *, values: Mapping[str, obje
     request = _Request(verb, groups(folder))
     request.add_overrides(rest)
     request.add_values(python)
+    request.issues += request.conflicts()
     if request.issues:
         raise InputError(request.issues)
     composed, choices = _hydra(verb, request.for_hydra, folder)
     for name, value in request.given.items():
         _set(composed, name, value)
+    if request.gives(_STEPS):
+        _set(composed, _MINUTES, None)  # of a choice: the command line takes precedence
     return Draft(composed, choices, folder)
 
 
@@ -151,6 +156,23 @@ class _Request:
                 self.add_values(value, f"{name}.")
             else:
                 self.issues.append(key_issue(self.verb, name))
+
+    def gives(self, name: str) -> bool:
+        """Return whether the last value of a key is not empty; False if only a choice has a value."""
+        if name in self.given:
+            return self.given[name] is not None
+        group, _, key = name.rpartition(".")
+        in_map = re.compile(rf"{group}={{.*\b{key}\s*:")
+        return any(
+            in_map.match(one) or (one.startswith(f"++{name}=") and not one.endswith("=null")) for one in self.for_hydra
+        )
+
+    def conflicts(self) -> Iterator[Issue]:
+        """Yield an issue if both the steps and the minutes of a training are given."""
+        if self.gives(_STEPS) and self.gives(_MINUTES):
+            yield conflict(
+                f"{_STEPS}= and {_MINUTES}= are both given, but only one length is possible", "remove one of them"
+            )
 
     def _choose(self, group: str, choice: str) -> None:
         if choice in self.available[group] or choice == "null":

@@ -60,7 +60,11 @@ class BenchTrainerConfig(TrainerConfig):
     """Length of the training, batches and hardware."""
 
     precision: Annotated[
-        Literal["32-true", "bf16-mixed"], Key("Numeric precision of the training, with the names of Lightning.")
+        Literal["auto", "32-true", "bf16-mixed"],
+        Key(
+            "Numeric precision of the training, with the names of Lightning; `auto` is bf16-mixed on a GPU that "
+            "supports it and 32-true elsewhere."
+        ),
     ]
 
 

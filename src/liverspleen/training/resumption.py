@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,10 @@ from liverspleen.training.recipe import Recipe, recorded_recipe
 LAST, BEST = "last.ckpt", "best.ckpt"
 THREADS_KEY: Final = "threads"
 """Entry of a checkpoint with the number of threads."""
+SECONDS_KEY: Final = "seconds"
+"""Entry of a checkpoint with the time of its steps."""
+MINUTES_KEY: Final = "minutes"
+"""Entry of a checkpoint with the time for which its steps were planned; absent if their number was given."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,8 @@ class Resumption:
 
     `checkpoint` is None for a new training; `steps` are the finished steps; `planned` is the number of steps that the
     training was planned for; `stale` counts validations since the best one; `threads` are those of its process, None
-    for a new training; `issues` are warnings.
+    for a new training; `issues` are warnings. `recipe` is the recorded one. `minutes` is the time for which the steps
+    were planned, None if their number was given; `seconds` is the time of the finished steps.
     """
 
     checkpoint: Path | None = None
@@ -32,6 +38,9 @@ class Resumption:
     stale: int = 0
     threads: int | None = None
     issues: tuple[Issue, ...] = ()
+    recipe: Recipe | None = None
+    minutes: float | None = None
+    seconds: float = 0.0
 
 
 def resumption(folder: Path, recipe: Recipe, *, neutral: Mapping[str, Any]) -> Resumption:
@@ -70,7 +79,23 @@ def resumption(folder: Path, recipe: Recipe, *, neutral: Mapping[str, Any]) -> R
         for one, reason in damaged
     )
     planned = checkpoint[PACKAGE_KEY]["steps"]
-    return Resumption(file, steps, planned, checkpoint["stale"], checkpoint[THREADS_KEY], warnings)
+    return Resumption(
+        file,
+        steps,
+        planned,
+        checkpoint["stale"],
+        checkpoint[THREADS_KEY],
+        warnings,
+        recipe=recorded_recipe(checkpoint),
+        minutes=checkpoint.get(MINUTES_KEY),
+        seconds=recorded_seconds(checkpoint),
+    )
+
+
+def recorded_seconds(checkpoint: Mapping[str, Any]) -> float:
+    """Return the time of the steps of a checkpoint; 0 if it is unknown, as an earlier version did not store it."""
+    stored = checkpoint.get(SECONDS_KEY)
+    return stored if isinstance(stored, float) and 0 <= stored < math.inf else 0.0
 
 
 def replanned(done: Resumption, steps: int) -> list[Issue]:
@@ -96,7 +121,7 @@ def _resumable(file: Path, recipe: Recipe, neutral: Mapping[str, Any]) -> dict[s
     checkpoint = read_checkpoint(file)
     if (recorded := recorded_recipe(checkpoint)) is None:
         raise DamagedCheckpointError("it has no recipe")
-    if differences := recipe.differences(recorded, neutral):
+    if differences := recipe.settled(recorded).differences(recorded, neutral):
         message = f"the output folder holds another training: {'; '.join(differences)}"
         hint = "use the recorded values again, or choose another output="
         raise InputError(Issue("LS-TRN-004", message, hint, file=file))

@@ -1,0 +1,151 @@
+"""Values of a training that are decided when it starts: pixel size, precision and number of steps."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from liverspleen import assemble
+from liverspleen.cohort.manifest import Cohort
+from liverspleen.cohort.split import SIDES, Split
+from liverspleen.config import TrainConfig
+from liverspleen.data.pixel_size import median_pixel_mm, pixel_line
+from liverspleen.display import duration
+from liverspleen.errors import InputError, Issue, counted
+from liverspleen.provenance import Run
+from liverspleen.training.tasks import is_first_process
+
+if TYPE_CHECKING:
+    from liverspleen.data.cache import CachedCase
+    from liverspleen.training.budget import Costs
+    from liverspleen.training.recipe import Recipe
+    from liverspleen.training.resumption import Resumption
+
+_PILOT_STEPS = 10**6  # the pilot ends by its time
+
+
+@dataclass
+class Decisions:
+    """Adds decided values to a record, and prints them.
+
+    `say` receives lines; `start` is the time of the clock (`time.monotonic`) at the start of the run.
+    """
+
+    record: Run
+    say: Callable[[str], None]
+    start: float
+
+    @property
+    def used_s(self) -> float:
+        """Time of the run so far, in seconds."""
+        return time.monotonic() - self.start
+
+    def pixel_size(self, config: TrainConfig, cohort: Cohort, split: Split) -> TrainConfig:
+        """Return the configuration with a number for `slices.pixel_mm=auto`, from the training cases."""
+        if config.slices.pixel_mm != "auto":
+            return config
+        cases = split.cases(cohort, SIDES[0])
+        found = median_pixel_mm(cases)  # None without a readable CT; the slice cache then rejects all cases
+        self._say(pixel_line("slices.pixel_mm", found, len(cases)))
+        return self._decided(config, "slices.pixel_mm", found)
+
+    def precision(self, config: TrainConfig, recipe: Recipe, done: Resumption) -> tuple[TrainConfig, Recipe]:
+        """Return configuration and recipe with a precision for `trainer.precision=auto`; a resumed training keeps it.
+
+        Raises:
+            InputError: LS-TRN-044 this device does not support the recorded precision.
+        """
+        if config.trainer.precision != "auto":
+            return config, recipe
+        found = assemble.precision(config.trainer) if done.recipe is None else done.recipe.keys["trainer.precision"]
+        recorded = "" if done.checkpoint is None else f", as in {done.checkpoint.name}"
+        self._say(f"trainer.precision=auto: {found}{recorded}")
+        config = self._decided(config, "trainer.precision", found)
+        if recorded and assemble.bf16_issues(config):
+            message = f"the training was started with {found}, but this CPU has no instructions for bf16"
+            hint = "resume it on a GPU, or train again from the start with another output="
+            raise InputError(Issue("LS-TRN-044", message, hint, file=done.checkpoint))
+        return config, replace(recipe, keys={**recipe.keys, "trainer.precision": found})
+
+    def steps(self, config: TrainConfig, done: Resumption, measured: Callable[[], Costs]) -> TrainConfig:
+        """Return the configuration with the planned number of steps for `trainer.minutes`; a resumed training keeps it.
+
+        The plan of other minutes than the recorded ones continues the training, as another `trainer.steps` does.
+
+        Raises:
+            InputError: LS-TRN-043 the time does not suffice for one step.
+        """
+        minutes, every = config.trainer.minutes, config.trainer.validate_every
+        if minutes is None:
+            return config
+        if is_kept(config, done):
+            self._say(f"trainer.minutes={minutes:g}: {counted(done.planned, 'step')}, as planned at the start")
+            return self._decided(config, "trainer.steps", done.planned)
+        if 60 * minutes <= done.seconds:  # the steps so far took longer
+            return self._decided(config, "trainer.steps", done.steps)
+        from liverspleen.training.budget import plan_line, planned_steps, too_short
+        from liverspleen.training.ranks import gathered
+
+        costs = measured()
+        used_s = self.used_s + done.seconds
+        planned = planned_steps(60 * minutes - used_s, costs, every=every, start=done.steps)
+        planned = gathered(planned)[0]  # the clocks of the ranks differ
+        if not planned:
+            if not is_first_process():
+                raise SystemExit(0)
+            raise too_short(minutes, costs, every=every, used_s=used_s)
+        self._say(plan_line(minutes, costs, planned, every=every, used_s=used_s, start=done.steps))
+        self.record.measured |= {f"planned_{name}": seconds for name, seconds in asdict(costs).items()}
+        return self._decided(config, "trainer.steps", planned)
+
+    def end(self, config: TrainConfig, done: Resumption) -> None:
+        """Report the used time of a training whose steps were planned."""
+        if config.trainer.minutes is not None:
+            used_s = self.used_s + done.seconds
+            self.record.measured["used_minutes"] = used_s / 60
+            before = f", {duration(done.seconds)} of it in earlier runs" if done.seconds else ""
+            self._say(f"trainer.minutes={config.trainer.minutes:g}: {used_s / 60:.2f} min used{before}")
+
+    def _say(self, line: str) -> None:
+        if is_first_process():
+            self.say(line)
+
+    def _decided(self, config: TrainConfig, name: str, value: object) -> TrainConfig:
+        self.record.decided[name] = value
+        return assemble.with_values(config, {name: value})
+
+
+def is_kept(config: TrainConfig, done: Resumption) -> bool:
+    """Return whether a training keeps the steps that were planned for its minutes."""
+    return done.checkpoint is not None and done.minutes == config.trainer.minutes
+
+
+def measured_costs(
+    config: TrainConfig, training: Sequence[CachedCase], validation: Sequence[CachedCase], about: dict[str, Any]
+) -> Costs:
+    """Return the times of a training, measured in a short one that is thrown away; arguments as in `assemble`."""
+    import pytorch_lightning as pl
+    import torch
+
+    from liverspleen.training.finite import FiniteGuard
+    from liverspleen.training.fit import TrainingParts, reported
+    from liverspleen.training.pilot import Pilot, target_s
+
+    minutes = config.trainer.minutes
+    assert minutes is not None
+    config = assemble.with_values(config, {"trainer.steps": _PILOT_STEPS})
+    pl.seed_everything(config.seed, verbose=False)
+    data = assemble.data_module(config, training, validation, start=0)
+    data.limit_workers(config.trainer.devices)
+    pilot = Pilot(data, config.output, target_s=target_s(60 * minutes))
+    module = assemble.module(config, about)
+    trainer = assemble.trainer(config, [FiniteGuard(), pilot], [], validate=False)
+    with reported(TrainingParts(trainer, module, data)):
+        trainer.fit(module, data)
+    del data, module, trainer, pilot.data
+    gc.collect()  # ends the loader processes
+    torch.cuda.empty_cache()
+    return pilot.costs
