@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from liverspleen.cohort import Cohort, Vocabulary, open_cohort
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from liverspleen.training.gauges import Gauges
     from liverspleen.training.module import SegmentationModule
 
-Training = TypeVar("Training", bound=TrainConfig)
 _LOG_EVERY = 50  # steps between two rows of the training loss,
 _LOG_ROWS = 20  # or fewer, so that a short training has this number of rows
 
@@ -67,48 +66,12 @@ def cohort(path: Path, config: CohortOptions, *, table: Path | None = None) -> C
 def bf16_issues(config: TrainConfig) -> list[Issue]:
     """Return LS-CFG-010 if bfloat16 is used on a processor without instructions for it, which is 100 times slower."""
     choice = config.trainer
-    # on a CPU, Lightning uses bfloat16 for 16-mixed
-    if choice.precision in {"auto", "32-true"} or has_bf16_instructions():
+    if choice.precision in {"auto", "32-true"} or has_bf16_instructions():  # on a CPU, 16-mixed is bfloat16 too
         return []
     if choice.accelerator == "gpu" or (choice.accelerator == "auto" and device("auto").type == "cuda"):
         return []
     message = f"trainer.precision={choice.precision} on a CPU without AMX or AVX-512 BF16 instructions"
     return [Issue("LS-CFG-010", message, "use trainer.precision=32-true, or a GPU")]
-
-
-def precision(choice: TrainerConfig) -> str:
-    """Return the precision of a new training: `auto` is bf16-mixed on a GPU that supports it, and 32-true elsewhere.
-
-    Raises:
-        InputError: LS-CFG-008 a GPU is requested, but there is none.
-    """
-    if choice.precision != "auto":
-        return choice.precision
-    import torch
-
-    on_gpu = device(choice.accelerator).type == "cuda"
-    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-
-
-def with_values(config: Training, values: Mapping[str, Any]) -> Training:
-    """Return the configuration with other values, by dotted name.
-
-    >>> from liverspleen.config import compose
-    >>> given = compose("train", ["cohort=c.csv", "output=run"])
-    >>> with_values(given, {"trainer.steps": 7, "seed": 3}).trainer.steps
-    7
-    """
-    for name, value in values.items():
-        group, _, key = name.rpartition(".")
-        changed = replace(getattr(config, group), **{key: value}) if group else value
-        config = replace(config, **{group or key: changed})
-    return config
-
-
-def pixel_mm(config: TrainConfig) -> float | None:
-    """Return the pixel size of a training, after `auto` was replaced by a number."""
-    assert config.slices.pixel_mm != "auto"
-    return config.slices.pixel_mm
 
 
 def decisive_keys(config: TrainConfig) -> dict[str, Any]:
@@ -263,7 +226,7 @@ def module(config: TrainConfig, about: dict[str, Any]) -> SegmentationModule:
         slices=slices.count,
         window=preprocessing,
         slice_distance_mm=slices.distance_mm,
-        pixel_mm=pixel_mm(config),
+        pixel_mm=slices.decided_pixel_mm,
     )
     return SegmentationModule(
         network(config),
@@ -310,12 +273,10 @@ def callbacks(
     recipe: Recipe,
     gauges: Gauges,
     issues: list[Issue],
-    new_plan: bool = False,
 ) -> list[Callback]:
     """Return the callbacks of a training, in order: a checkpoint is written after all that it depends on.
 
-    `new_plan` is whether the number of steps was planned in this run. Warnings about a long training and a failed
-    picture are added to `issues`.
+    Warnings about a long training and a failed picture are added to `issues`.
     """
     from liverspleen.training.checkpoints import Checkpoints
     from liverspleen.training.curves import Curves
@@ -333,7 +294,6 @@ def callbacks(
         check_finite=guard.check_state,
         recipe=recipe,
         minutes=choice.minutes,
-        new_plan=new_plan,
     )
     table = ValidationFile(config.output / "validation.csv", validation, voxels_mm3)
     curves = Curves(config.output / "metrics.csv", issues)

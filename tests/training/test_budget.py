@@ -83,7 +83,7 @@ class Batches:
 def test_costs_are_those_of_the_clock(tmp_path: Path) -> None:
     clock = Clock()
     data = SimpleNamespace(val_dataloader=lambda: Batches(clock))
-    pilot = Pilot(data, tmp_path, target_s=9.0, clock=clock)  # type: ignore[arg-type]
+    pilot = Pilot(tmp_path, target_s=9.0, clock=clock)
 
     def save(file: Path) -> None:
         clock.now += 0.25
@@ -91,6 +91,7 @@ def test_costs_are_those_of_the_clock(tmp_path: Path) -> None:
 
     trainer: Any = SimpleNamespace(
         accumulate_grad_batches=2,
+        datamodule=data,
         should_stop=False,
         is_global_zero=True,
         strategy=SimpleNamespace(root_device=torch.device("cpu"), batch_to_device=lambda batch: batch),

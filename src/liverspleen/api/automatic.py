@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from liverspleen import assemble
 from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import SIDES, Split
-from liverspleen.config import TrainConfig
+from liverspleen.config import TrainConfig, TrainerConfig
 from liverspleen.data.pixel_size import median_pixel_mm, pixel_line
 from liverspleen.display import duration
 from liverspleen.errors import InputError, Issue, counted
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from liverspleen.training.recipe import Recipe
     from liverspleen.training.resumption import Resumption
 
+Training = TypeVar("Training", bound=TrainConfig)
 _PILOT_STEPS = 10**6  # the pilot ends by its time
 
 
@@ -60,7 +60,7 @@ class Decisions:
         """
         if config.trainer.precision != "auto":
             return config, recipe
-        found = assemble.precision(config.trainer) if done.recipe is None else done.recipe.keys["trainer.precision"]
+        found = precision_of(config.trainer) if done.recipe is None else done.recipe.keys["trainer.precision"]
         recorded = "" if done.checkpoint is None else f", as in {done.checkpoint.name}"
         self._say(f"trainer.precision=auto: {found}{recorded}")
         config = self._decided(config, "trainer.precision", found)
@@ -81,7 +81,7 @@ class Decisions:
         minutes, every = config.trainer.minutes, config.trainer.validate_every
         if minutes is None:
             return config
-        if is_kept(config, done):
+        if done.checkpoint is not None and done.minutes == minutes:
             self._say(f"trainer.minutes={minutes:g}: {counted(done.planned, 'step')}, as planned at the start")
             return self._decided(config, "trainer.steps", done.planned)
         if 60 * minutes <= done.seconds:  # the steps so far took longer
@@ -115,37 +115,55 @@ class Decisions:
 
     def _decided(self, config: TrainConfig, name: str, value: object) -> TrainConfig:
         self.record.decided[name] = value
-        return assemble.with_values(config, {name: value})
+        return with_values(config, {name: value})
 
 
-def is_kept(config: TrainConfig, done: Resumption) -> bool:
-    """Return whether a training keeps the steps that were planned for its minutes."""
-    return done.checkpoint is not None and done.minutes == config.trainer.minutes
+def precision_of(choice: TrainerConfig) -> str:
+    """Return the precision of a new training: `auto` is bf16-mixed on a GPU that supports it, and 32-true elsewhere.
+
+    Raises:
+        InputError: LS-CFG-008 a GPU is requested, but there is none.
+    """
+    if choice.precision != "auto":
+        return choice.precision
+    import torch
+
+    on_gpu = assemble.device(choice.accelerator).type == "cuda"
+    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+
+
+def with_values(config: Training, values: Mapping[str, Any]) -> Training:
+    """Return the configuration with other values, by dotted name.
+
+    >>> from liverspleen.config import compose
+    >>> given = compose("train", ["cohort=c.csv", "output=run"])
+    >>> with_values(given, {"trainer.steps": 7, "seed": 3}).trainer.steps
+    7
+    """
+    for name, value in values.items():
+        group, _, key = name.rpartition(".")
+        changed = replace(getattr(config, group), **{key: value}) if group else value
+        config = replace(config, **{group or key: changed})
+    return config
 
 
 def measured_costs(
     config: TrainConfig, training: Sequence[CachedCase], validation: Sequence[CachedCase], about: dict[str, Any]
 ) -> Costs:
     """Return the times of a training, measured in a short one that is thrown away; arguments as in `assemble`."""
-    import pytorch_lightning as pl
-    import torch
-
     from liverspleen.training.finite import FiniteGuard
-    from liverspleen.training.fit import TrainingParts, reported
-    from liverspleen.training.pilot import Pilot, target_s
+    from liverspleen.training.fit import TrainingParts
+    from liverspleen.training.pilot import Pilot, run_pilot
 
     minutes = config.trainer.minutes
     assert minutes is not None
-    config = assemble.with_values(config, {"trainer.steps": _PILOT_STEPS})
-    pl.seed_everything(config.seed, verbose=False)
-    data = assemble.data_module(config, training, validation, start=0)
-    data.limit_workers(config.trainer.devices)
-    pilot = Pilot(data, config.output, target_s=target_s(60 * minutes))
-    module = assemble.module(config, about)
-    trainer = assemble.trainer(config, [FiniteGuard(), pilot], [], validate=False)
-    with reported(TrainingParts(trainer, module, data)):
-        trainer.fit(module, data)
-    del data, module, trainer, pilot.data
-    gc.collect()  # ends the loader processes
-    torch.cuda.empty_cache()
-    return pilot.costs
+    config = with_values(config, {"trainer.steps": _PILOT_STEPS})
+
+    def build(pilot: Pilot) -> TrainingParts:
+        data = assemble.data_module(config, training, validation, start=0)
+        data.limit_workers(config.trainer.devices)
+        module = assemble.module(config, about)
+        trainer = assemble.trainer(config, [FiniteGuard(), pilot], [], validate=False)
+        return TrainingParts(trainer, module, data)
+
+    return run_pilot(build, config.output, seconds=60 * minutes, seed=config.seed)

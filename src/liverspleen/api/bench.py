@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liverspleen import assemble
+from liverspleen.api.automatic import precision_of, with_values
 from liverspleen.config import BenchConfig
 from liverspleen.errors import InputError, Issue
 from liverspleen.provenance import recorded
@@ -34,8 +35,8 @@ def run_bench(config: BenchConfig) -> dict[str, Any]:
             built.
     """
     # the slices of a cache keep their pixel size
-    settled = {"trainer.precision": assemble.precision(config.trainer), "slices.pixel_mm": None}
-    config = assemble.with_values(config, settled)
+    settled = {"trainer.precision": precision_of(config.trainer), "slices.pixel_mm": None}
+    config = with_values(config, settled)
     with tempfile.TemporaryDirectory() as scratch:
         if config.output is None:
             return _result(config, Path(scratch))

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from liverspleen import assemble
+from liverspleen.api.automatic import precision_of
 from liverspleen.api.training import split_of
 from liverspleen.cohort.split import SIDES
 from liverspleen.config import SweepConfig, TrainConfig, compose, groups, keys
@@ -189,7 +190,7 @@ def _identity(config: SweepConfig, record: Run) -> dict[str, Any]:
     parameters = {f"search.parameters.{name}": value for name, value in search.parameters.items()}
     decisive = assemble.decisive_keys(config)
     recipe = {name: value for name, value in decisive.items() if name.partition(".")[0] not in _NOT_SEARCHED}
-    recipe["trainer.precision"] = assemble.precision(config.trainer)  # the same on the machines of all workers
+    recipe["trainer.precision"] = precision_of(config.trainer)  # the same on the machines of all workers
     recipe |= {f"trainer.{name}": getattr(config.trainer, name) for name in _SHARED}
     chosen = {"search.sampler": search.sampler, "search.pruner": search.pruner, "objectives": config.objectives}
     return {**recipe, **parameters, **chosen, "seed": config.seed, **record.inputs}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liverspleen import __version__, assemble
-from liverspleen.api.automatic import Decisions, is_kept, measured_costs
+from liverspleen.api.automatic import Decisions, measured_costs
 from liverspleen.cohort.composition import composition
 from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import SIDES, Split, read_split
@@ -106,7 +106,7 @@ def _fit(config: TrainConfig, decisions: Decisions, cohort: Cohort, split: Split
         cohort,
         split,
         cache,
-        pixel_mm=assemble.pixel_mm(config),
+        pixel_mm=config.slices.decided_pixel_mm,
         name="train",
         say=_say if is_first_process() else None,
     )
@@ -137,14 +137,7 @@ def _fit(config: TrainConfig, decisions: Decisions, cohort: Cohort, split: Split
         record.issues.extend(data.limit_workers(config.trainer.devices))
         gauges, issues = Gauges(), record.issues
         watch = assemble.callbacks(
-            config,
-            validation,
-            voxels_mm3,
-            start=done.steps,
-            recipe=recipe,
-            gauges=gauges,
-            issues=issues,
-            new_plan=choice.minutes is not None and not is_kept(config, done),
+            config, validation, voxels_mm3, start=done.steps, recipe=recipe, gauges=gauges, issues=issues
         )
         loggers = assemble.loggers(config, issues, start=done.steps, gauges=gauges)
         trainer = assemble.trainer(config, watch, loggers, validate=bool(validation))

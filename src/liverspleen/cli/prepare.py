@@ -2,7 +2,8 @@
 
 action=build stores the missing cases as int16 slices and labels, in uncompressed arrays; stored cases are kept. Every
 byte of a stored case is compared with its hash; a damaged case is stored again, with a warning.
-Trainings can share a cache, also with different pixel sizes (pixel_mm=). The same command resumes an interrupted run;
+Trainings can share a cache, also with different pixel sizes (pixel_mm=); pixel_mm=auto is the median of the training
+cases of split=, as in train. The same command resumes an interrupted run;
 a case is stored completely or not at all. The free disk space is checked before a voxel is read. The largest case is
 stored first; its memory determines how many processes run at once. If a process is killed for lack of memory, only its
 case is missing. For test cases, only a hash of the voxels is stored, which train compares with the training cases;
@@ -14,6 +15,7 @@ while another process uses the cache. On network drives without locks (NFS witho
 
 examples
   liverspleen prepare cohort=cohort.csv cache=cache
+  liverspleen prepare cohort=cohort.csv cache=cache split=split/split.csv pixel_mm=auto
   liverspleen prepare action=verify cache=cache
   liverspleen prepare action=prune cohort=cohort.csv cache=cache
 

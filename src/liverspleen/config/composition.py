@@ -170,9 +170,8 @@ class _Request:
     def conflicts(self) -> Iterator[Issue]:
         """Yield an issue if both the steps and the minutes of a training are given."""
         if self.gives(_STEPS) and self.gives(_MINUTES):
-            yield conflict(
-                f"{_STEPS}= and {_MINUTES}= are both given, but only one length is possible", "remove one of them"
-            )
+            message = f"{_STEPS}= and {_MINUTES}= are both given, and each determines the length"
+            yield conflict(message, "remove one of them")
 
     def _choose(self, group: str, choice: str) -> None:
         if choice in self.available[group] or choice == "null":

@@ -51,6 +51,12 @@ class SlicesConfig(Schema):
         ),
     ]
 
+    @property
+    def decided_pixel_mm(self) -> float | None:
+        """Pixel size in mm; `auto` must have been replaced by a number."""
+        assert self.pixel_mm != "auto"
+        return self.pixel_mm
+
     def conflicts(self) -> Iterator[Issue]:
         """Yield an issue if the number of slices is even, or if the window is empty."""
         if self.count % 2 == 0:

@@ -36,7 +36,6 @@ class Checkpoints(pl.Callback):
         check_finite: called before each save by all ranks; raises if what would be saved is not finite.
         recipe: recipe that a resumed training is compared with.
         minutes: time for which the number of steps was planned; None if the number was given.
-        new_plan: whether the number of steps was planned in this run.
     """
 
     def __init__(
@@ -49,11 +48,10 @@ class Checkpoints(pl.Callback):
         check_finite: Callable[[pl.Trainer], None],
         recipe: Recipe,
         minutes: float | None = None,
-        new_plan: bool = False,
     ) -> None:
         self.folder, self.every, self.start = folder, every, start
         self.patience, self.check_finite, self.recipe = patience, check_finite, recipe
-        self.minutes, self._unsaved_plan = minutes, new_plan
+        self.minutes, self._unsaved_plan = minutes, minutes is not None
         self.best_dss, self.stale = -1.0, 0
         self.request = StopRequest()
         self._saved, self._clock = start, time.monotonic()
@@ -137,5 +135,6 @@ class Checkpoints(pl.Callback):
             checkpoint[MINUTES_KEY] = self.minutes
 
     def on_load_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Restore the best DSS, so that a resumed training keeps its best checkpoint."""
+        """Restore the best DSS, so that a resumed training keeps its best checkpoint; see if the plan is recorded."""
         self.best_dss, self.stale = checkpoint["best_dss"], checkpoint["stale"]
+        self._unsaved_plan = self.minutes not in (None, checkpoint.get(MINUTES_KEY))

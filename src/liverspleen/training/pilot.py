@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytorch_lightning as pl
 import torch
 
 from liverspleen.training.budget import Costs
+from liverspleen.training.fit import TrainingParts, reported
 from liverspleen.training.interruption import interrupt_at_once
 from liverspleen.training.pace import WARMUP_S, WARMUP_STEPS
 from liverspleen.training.ranks import gathered
-
-if TYPE_CHECKING:
-    from liverspleen.data.module import SliceDataModule
 
 _FRACTION, _SHORTEST_S, _LONGEST_S = 0.05, 2.0, 60.0
 _GROWTH: Final = 1.25  # of the number of steps between two looks at the clock, for which a GPU must be waited for
@@ -40,7 +39,6 @@ class Pilot(pl.Callback):
     All ranks take part and have the same `costs`.
 
     Args:
-        data: data of this training.
         folder: a checkpoint is written there and removed.
         target_s: time of the measured steps; at least one step is measured.
         clock: returns the time in seconds.
@@ -49,10 +47,8 @@ class Pilot(pl.Callback):
         costs: the measured times, after the training.
     """
 
-    def __init__(
-        self, data: SliceDataModule, folder: Path, *, target_s: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.data, self.file, self.target_s, self.clock = data, folder / _FILE, target_s, clock
+    def __init__(self, folder: Path, *, target_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.file, self.target_s, self.clock = folder / _FILE, target_s, clock
         self.costs: Costs
         self._made, self._started = clock(), 0.0
         self._warm: float | None = None  # end of the warm-up
@@ -96,7 +92,7 @@ class Pilot(pl.Callback):
 
     def _validation_s(self, trainer: pl.Trainer, module: pl.LightningModule) -> float:
         """Return the time of a validation of this rank: its first batches are measured, after one as the warm-up."""
-        loader = self.data.val_dataloader()
+        loader = trainer.datamodule.val_dataloader()  # type: ignore[attr-defined]
         if isinstance(loader, list):
             return 0.0
         module.eval()
@@ -142,3 +138,19 @@ def _validated(trainer: pl.Trainer, module: pl.LightningModule, loader: Any) -> 
         with trainer.precision_plugin.val_step_context():
             module.validation_step(trainer.strategy.batch_to_device(batch), index)
         yield
+
+
+def run_pilot(build: Callable[[Pilot], TrainingParts], folder: Path, *, seconds: float, seed: int) -> Costs:
+    """Return the times of a training that may take `seconds`.
+
+    `build` makes it with the pilot among its callbacks; errors as of `fit`. Its parts are thrown away.
+    """
+    pilot = Pilot(folder, target_s=target_s(seconds))
+    pl.seed_everything(seed, verbose=False)
+    parts = build(pilot)
+    with reported(parts):
+        parts.trainer.fit(parts.module, parts.data)
+    del parts
+    gc.collect()  # ends the loader processes
+    torch.cuda.empty_cache()
+    return pilot.costs
