@@ -99,6 +99,7 @@ def test_costs_are_those_of_the_clock(tmp_path: Path) -> None:
         save_checkpoint=save,
     )
     module: Any = SimpleNamespace(eval=lambda: None, validation_step=lambda batch, index: None)
+    pilot.setup(trainer, module, "fit")
     clock.now += 6.0  # until the first step
     pilot.on_train_start(trainer, module)
     batch = 0

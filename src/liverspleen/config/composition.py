@@ -49,16 +49,24 @@ def compose(verb: str, overrides: Sequence[str] = (), *, values: Mapping[str, ob
     >>> config.network.encoder, config.trainer.steps, config.output
     ('test_resnet', 20, PosixPath('run'))
     """
-    return check(verb, SCHEMAS[verb], draft(verb, overrides, values=values).values)
+    found = draft(verb, overrides, values=values)
+    config = check(verb, SCHEMAS[verb], found.values)
+    if found.conflicts:
+        raise InputError(found.conflicts)
+    return config
 
 
 @dataclass(frozen=True)
 class Draft:
-    """Unchecked configuration: nested plain values without missing ones, choices, and the user's folder (`conf=`)."""
+    """Unchecked configuration: nested plain values without missing ones, choices, and the user's folder (`conf=`).
+
+    `conflicts` are issues of overrides that are allowed one by one but not together.
+    """
 
     values: dict[str, Any]
     choices: dict[str, str | None]
     folder: Path | None
+    conflicts: Sequence[Issue] = ()
 
     def value(self, key: ConfigKey) -> Any:
         """Return the value of a key, or `MISSING` if a required key has none."""
@@ -84,7 +92,6 @@ def draft(verb: str, overrides: Sequence[str] = (), *, values: Mapping[str, obje
     request = _Request(verb, groups(folder))
     request.add_overrides(rest)
     request.add_values(python)
-    request.issues += request.conflicts()
     if request.issues:
         raise InputError(request.issues)
     composed, choices = _hydra(verb, request.for_hydra, folder)
@@ -92,7 +99,7 @@ def draft(verb: str, overrides: Sequence[str] = (), *, values: Mapping[str, obje
         _set(composed, name, value)
     if request.gives(_STEPS):
         _set(composed, _MINUTES, None)  # of a choice: the command line takes precedence
-    return Draft(composed, choices, folder)
+    return Draft(composed, choices, folder, [*request.conflicts()])
 
 
 @dataclass

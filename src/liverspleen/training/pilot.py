@@ -50,11 +50,15 @@ class Pilot(pl.Callback):
     def __init__(self, folder: Path, *, target_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.file, self.target_s, self.clock = folder / _FILE, target_s, clock
         self.costs: Costs
-        self._made, self._started = clock(), 0.0
+        self._set_up = self._started = 0.0
         self._warm: float | None = None  # end of the warm-up
         self._warmup = self._steps = 0
         self._look = 1  # number of measured steps at which the clock is read
         self._step_s = 0.0
+
+    def setup(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
+        """Start the clock: imports and the start of further ranks are not repeated in the training."""
+        self._set_up = self.clock()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Start the measurement; signals end it at once, because there is nothing to save."""
@@ -87,7 +91,7 @@ class Pilot(pl.Callback):
         checkpoint_s = self._now(trainer) - before
         if trainer.is_global_zero:
             self.file.unlink()
-        own = Costs(self._started - self._made, self._step_s, validation_s, checkpoint_s)
+        own = Costs(self._started - self._set_up, self._step_s, validation_s, checkpoint_s)
         self.costs = Costs.slowest(gathered(own))
 
     def _validation_s(self, trainer: pl.Trainer, module: pl.LightningModule) -> float:
