@@ -97,7 +97,7 @@ def draft(verb: str, overrides: Sequence[str] = (), *, values: Mapping[str, obje
     composed, choices = _hydra(verb, request.for_hydra, folder)
     for name, value in request.given.items():
         _set(composed, name, value)
-    if request.gives(_STEPS):
+    if request.gives(_STEPS) and not request.gives(_MINUTES):
         _set(composed, _MINUTES, None)  # of a choice: the command line takes precedence
     return Draft(composed, choices, folder, [*request.conflicts()])
 
