@@ -65,7 +65,7 @@ def cohort(path: Path, config: CohortOptions, *, table: Path | None = None) -> C
 def bf16_issues(config: TrainConfig) -> list[Issue]:
     """Return LS-CFG-010 if bfloat16 is used on a processor without instructions for it, which is 100 times slower."""
     choice = config.trainer
-    if choice.precision == "32-true" or has_bf16_instructions():  # on a CPU, Lightning uses bfloat16 for 16-mixed
+    if choice.precision in {"auto", "32-true"} or has_bf16_instructions():  # on a CPU, 16-mixed is bfloat16 too
         return []
     if choice.accelerator == "gpu" or (choice.accelerator == "auto" and device("auto").type == "cuda"):
         return []
@@ -231,7 +231,7 @@ def module(config: TrainConfig, about: dict[str, Any], built: nn.Module | None =
         slices=slices.count,
         window=preprocessing,
         slice_distance_mm=slices.distance_mm,
-        pixel_mm=slices.pixel_mm,
+        pixel_mm=slices.decided_pixel_mm,
     )
     return SegmentationModule(
         network(config) if built is None else built,
@@ -300,6 +300,7 @@ def callbacks(
         patience=choice.patience,
         check_finite=guard.check_state,
         recipe=recipe,
+        minutes=choice.minutes,
     )
     table = ValidationFile(config.output / "validation.csv", validation, voxels_mm3)
     curves = Curves(config.output / "metrics.csv", issues)
@@ -339,6 +340,7 @@ def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Lo
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", message="The `srun` command is available")  # training without srun is intended
     choice = config.trainer
+    assert choice.precision != "auto"
     every = min(choice.validate_every, choice.steps) * choice.accumulate
     several = ranks(config) > 1
     return pl.Trainer(

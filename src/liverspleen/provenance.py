@@ -7,7 +7,7 @@ import math
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from datetime import UTC, datetime
@@ -85,6 +85,8 @@ class Run:
     """of each process of a training"""
     measured: dict[str, float] = field(default_factory=dict)
     """measured times, with the unit in the name, and numbers of patients and cases"""
+    decided: dict[str, Any] = field(default_factory=dict)
+    """values that the run chose for `auto`, and planned steps, by dotted name of the key; `config` has them too"""
     start: dict[str, Any] = field(default_factory=dict)
     """the start model of a training, and which of its weights were loaded"""
     outputs: list[Path] = field(default_factory=list)
@@ -121,7 +123,7 @@ def recorded(
                 "verb": verb,
                 "status": status,
                 "command": [*map(without_credentials, sys.argv)] if command is None else [*command],
-                "config": _as_json(config),
+                "config": _with_values(_as_json(config), run.decided),
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round(perf_counter() - clock, 3),
             }
@@ -168,6 +170,7 @@ def _found(run: Run) -> dict[str, Any]:
         "seeds": run.seeds,
         "device": run.device,
         "threads": run.threads,
+        "decided": run.decided,
         "measured": run.measured,
         **({"start": run.start} if run.start else {}),
         "platform": platform.platform(),
@@ -176,6 +179,18 @@ def _found(run: Run) -> dict[str, Any]:
             str(path.relative_to(run.output)): sha256_of(path) for path in sorted(set(run.outputs)) if path.is_file()
         },
     }
+
+
+def _with_values(config: Any, values: Mapping[str, Any]) -> Any:
+    """Return nested values with others, by dotted name.
+
+    >>> _with_values({"slices": {"pixel_mm": "auto", "count": 3}}, {"slices.pixel_mm": 0.8})
+    {'slices': {'pixel_mm': 0.8, 'count': 3}}
+    """
+    for name, value in values.items():
+        group, _, rest = name.partition(".")
+        config = {**config, group: _with_values(config[group], {rest: value}) if rest else value}
+    return config
 
 
 def _shortened(run: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ ANSWERS = [
     ("train", ["num_workers=2"], "use trainer.workers=..."),
     ("train", ["gpus=1"], "use trainer.devices=..."),
     ("train", ["devices=1"], "use trainer.devices=..."),
-    ("train", ["precision=16"], "use trainer.precision=... (32-true, bf16-mixed or 16-mixed)"),
+    ("train", ["precision=16"], "use trainer.precision=... (auto, 32-true, bf16-mixed or 16-mixed)"),
     ("train", ["fold=0"], "use split=... (a fold is a file of `liverspleen split folds=5`, such as split=split/fold0"),
     ("train", ["resume=true"], "not supported: a stopped training resumes when the same command is given again"),
     (

@@ -90,8 +90,8 @@ def test_a_number_that_is_none_of_the_choices_is_one_line(verb: str, key: Config
 def test_the_command_line_lists_every_numeric_key_of_train_that_is_out_of_range(text: str) -> None:
     numeric = [key for key in keys(SCHEMAS["train"]) if key.element in (int, float) and not key.choices]
     assert (
-        len(numeric) == 72
-    )  # 6 of the verb, slices 5, augmentation 28, network 5, loss 9, optimizer 3, scheduler 4, trainer 11, logger 1
+        len(numeric) == 73
+    )  # 6 of the verb, slices 5, augmentation 28, network 5, loss 9, optimizer 3, scheduler 4, trainer 12, logger 1
     words = [f"{key.name}={f'[{text}]' if key.is_list else text}" for key in numeric]
     with pytest.raises(InputError) as error:
         compose("train", ["cohort=none.csv", "output=none", *words])

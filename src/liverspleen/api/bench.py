@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liverspleen import assemble
+from liverspleen.api.automatic import precision_of, with_values
 from liverspleen.config import BenchConfig
 from liverspleen.errors import InputError, Issue
 from liverspleen.provenance import recorded
@@ -33,6 +34,9 @@ def run_bench(config: BenchConfig) -> dict[str, Any]:
         InputError: LS-STO-007 the slice cache has no case; LS-STO-001 a stored case is damaged; the network cannot be
             built.
     """
+    # the slices of a cache keep their pixel size
+    settled = {"trainer.precision": precision_of(config.trainer), "slices.pixel_mm": None}
+    config = with_values(config, settled)
     with tempfile.TemporaryDirectory() as scratch:
         if config.output is None:
             return _result(config, Path(scratch))

@@ -10,18 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
 from liverspleen import assemble
 from liverspleen.api.training import Training
 from liverspleen.cohort.manifest import Cohort
-from liverspleen.cohort.split import Split, read_splits, split_hashes, write_split
+from liverspleen.cohort.split import Split, is_trainable, read_splits, split_hashes, write_split
 from liverspleen.cohort.stratified import folds_by_patient
 from liverspleen.cohort.vocabulary import DEVELOPMENT
 from liverspleen.config import TrainConfig, compose
 from liverspleen.config.key import conflict
+from liverspleen.data.pixel_size import median_pixel_mm, pixel_line
 from liverspleen.display import duration
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.locks import try_lock
@@ -108,6 +109,17 @@ class CrossValidation:
         self._export([*splits], folder)
         self.record.outputs += [output / "measure" / "measurements.csv", output / "report" / "report.html"]
 
+    @cached_property
+    def pixel_mm(self) -> float | None:
+        """Pixel size of all folds; `auto` is the median of their cases, so that they share the slice cache."""
+        if self.config.slices.pixel_mm != "auto":
+            return self.config.slices.decided_pixel_mm
+        cases = [case for case in self.cohort.cases if is_trainable(case)]
+        found = median_pixel_mm(cases)
+        _say(pixel_line("slices.pixel_mm", found, len(cases)))
+        self.record.decided["slices.pixel_mm"] = found
+        return found
+
     @property
     def _cache(self) -> Path:
         return self.config.cache or self.config.output / "cache"
@@ -119,8 +131,7 @@ class CrossValidation:
 
         self._cache.mkdir(parents=True, exist_ok=True)
         with in_use(self._cache):
-            pixel_mm = self.config.slices.pixel_mm
-            sides = build_sides(self.cohort, split, self._cache, pixel_mm=pixel_mm, name="train", say=_say)
+            sides = build_sides(self.cohort, split, self._cache, pixel_mm=self.pixel_mm, name="train", say=_say)
         self.record.issues.extend(sides.issues)
 
     def _train(self, folder: Path, names: Sequence[str]) -> None:
@@ -181,7 +192,8 @@ class CrossValidation:
         kept = [one for one in self.given if one.partition("=")[0] not in REPLACED]
         paths = {"cohort": self.cohort.path, "root": self.cohort.root, "split": folder / f"{name}.csv"}
         paths |= {"cache": self._cache, "output": self._run(name)}
-        return [*PROGRAM, "train", *kept, *(f"{key}={path}" for key, path in paths.items())]
+        decided = [] if self.pixel_mm is None else [f"slices.pixel_mm={self.pixel_mm}"]
+        return [*PROGRAM, "train", *kept, *decided, *(f"{key}={path}" for key, path in paths.items())]
 
     def _relay(self, name: str, run: Path) -> None:
         """Print the issues of a training that are not known from the cohort and the cache."""

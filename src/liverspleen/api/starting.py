@@ -67,18 +67,19 @@ def open_start(config: TrainConfig) -> Start | None:
 
     if any((config.output / name).exists() for name in (LAST, BEST)):
         return None
-    found, own = checked_model(config.start), _description(config)
+    found = checked_model(config.start)
+    own = _description(config, found.description.get("pixel_mm"))
     reject_other_models(own, found.description, config.start)
     return Start(found, tuple(start_issues(own, found.description, config.start)))
 
 
-def _description(config: TrainConfig) -> dict[str, Any]:
-    """Return the network and the input of the new model, as in its checkpoints."""
+def _description(config: TrainConfig, pixel_mm: float | None) -> dict[str, Any]:
+    """Return the network and the input of the new model, as in its checkpoints; `pixel_mm` stands for `auto`."""
     return {
         "network": assemble.architecture(config.network),
         "window": assemble.window(config).to_dict(),
         "slice_distance_mm": config.slices.distance_mm,
-        "pixel_mm": config.slices.pixel_mm,
+        "pixel_mm": pixel_mm if config.slices.pixel_mm == "auto" else config.slices.pixel_mm,
     }
 
 

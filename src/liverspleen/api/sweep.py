@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from liverspleen import assemble
+from liverspleen.api.automatic import precision_of
 from liverspleen.api.training import split_of
 from liverspleen.cohort.split import SIDES
 from liverspleen.config import SweepConfig, TrainConfig, compose, groups, keys
@@ -40,7 +41,7 @@ _NOT_SEARCHED = {
 }
 """Keys of train that cannot be searched, because they are the same in all trials or separate for each."""
 
-_SHARED = ("steps", "validate_every", "accelerator", "deterministic", "patience")
+_SHARED = ("steps", "minutes", "validate_every", "accelerator", "deterministic", "patience")
 """Keys of `trainer` that may change when a training is resumed, but must be the same in trials that are compared."""
 
 
@@ -194,6 +195,7 @@ def _identity(config: SweepConfig, record: Run) -> dict[str, Any]:
     parameters = {f"search.parameters.{name}": value for name, value in search.parameters.items()}
     decisive = assemble.decisive_keys(config)
     recipe = {name: value for name, value in decisive.items() if name.partition(".")[0] not in _NOT_SEARCHED}
+    recipe["trainer.precision"] = precision_of(config.trainer)  # the same on the machines of all workers
     recipe |= {f"trainer.{name}": getattr(config.trainer, name) for name in _SHARED}
     chosen = {"search.sampler": search.sampler, "search.pruner": search.pruner, "objectives": config.objectives}
     return {**recipe, **parameters, **chosen, "seed": config.seed, **record.inputs}

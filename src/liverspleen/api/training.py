@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liverspleen import __version__, assemble
+from liverspleen.api.automatic import Decisions, measured_costs
 from liverspleen.api.starting import Start, beginning, open_start, recorded_start, with_recorded_start
 from liverspleen.cohort.composition import composition
 from liverspleen.cohort.manifest import Cohort
@@ -40,14 +42,16 @@ class Training:
     issues: tuple[Issue, ...]
 
 
-def run_training(config: TrainConfig) -> Training:
+def run_training(config: TrainConfig, *, used_s: float = 0.0) -> Training:
     """Train, resume, or report that the training is finished.
+
+    `used_s` is the time of the run before this call, in seconds; it counts for `trainer.minutes`.
 
     Raises:
         InputError: the configuration or the input cannot be used.
         KeyboardInterrupt: the training was stopped; its last step is saved.
     """
-    choice = config.trainer
+    began, choice = time.monotonic() - used_s, config.trainer
     tasks = task_issues(os.environ, devices=choice.devices, nodes=choice.nodes)
     if issues := [*assemble.bf16_issues(config), *tasks]:
         raise InputError(issues)
@@ -67,7 +71,7 @@ def run_training(config: TrainConfig) -> Training:
         cache.mkdir(parents=True, exist_ok=True)
         with in_use(cache):
             used = subset(split, config.train_subset, seed=config.seed)
-            _fit(config, record, cohort, used, cache, start)
+            _fit(config, Decisions(record, _say, began), cohort, used, cache, start)
     from liverspleen.training.resumption import BEST, LAST
 
     best = config.output / BEST
@@ -91,7 +95,9 @@ def _say(line: str) -> None:
     say(f"train: {line}")
 
 
-def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: Path, start: Start | None) -> None:
+def _fit(
+    config: TrainConfig, decisions: Decisions, cohort: Cohort, split: Split, cache: Path, start: Start | None
+) -> None:
     """Build the slice cache, then train to the last step."""
     from liverspleen.data.build import build_sides
     from liverspleen.data.trained_on import salt_of, trained_on
@@ -101,11 +107,12 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
     from liverspleen.training.taught import coverage, coverage_issues, taught_organs
     from liverspleen.training.threads import default_threads, torch_threads
 
+    record, config = decisions.record, decisions.pixel_size(config, cohort, split)
     cached = build_sides(
         cohort,
         split,
         cache,
-        pixel_mm=config.slices.pixel_mm,
+        pixel_mm=config.slices.decided_pixel_mm,
         name="train",
         say=_say if is_first_process() else None,
     )
@@ -115,6 +122,7 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
     recipe = assemble.recipe(config, record.inputs, {"training": training, "validation": validation})
     recipe = with_recorded_start(recipe, config)
     done = resumption(config.output, recipe, neutral=assemble.neutral_values())
+    config, recipe = decisions.precision(config, recipe, done)
     choice = config.trainer
     record.threads = threads = choice.threads or done.threads or default_threads(choice.devices)
     record.issues.extend([*done.issues, *other_threads(done, threads)])
@@ -152,9 +160,11 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
         record.device = str(trainer.strategy.root_device)
         return TrainingParts(trainer, module, data)
 
-    steps, patience = choice.steps, choice.patience
     with torch_threads(threads):
+        config = decisions.steps(config, done, lambda: measured_costs(config, training, validation, about))
+        steps, patience = config.trainer.steps, choice.patience
         seconds = fit(config.output, done, build, steps=steps, patience=patience, seed=config.seed, say=_say)
+    decisions.end(config, done)
     if seconds is not None:
         record.measured["validation_seconds_per_slice"] = seconds
 

@@ -2,7 +2,8 @@
 
 action=build stores the missing cases as int16 slices and labels, in uncompressed arrays; stored cases are kept. Every
 byte of a stored case is compared with its hash; a damaged case is stored again, with a warning.
-Trainings can share a cache, also with different pixel sizes (pixel_mm=). The same command resumes an interrupted run;
+Trainings can share a cache, also with different pixel sizes (pixel_mm=); pixel_mm=auto is the median of the training
+cases of split=, as in train. The same command resumes an interrupted run;
 a case is stored completely or not at all. The free disk space is checked before a voxel is read. The largest case is
 stored first; its memory determines how many processes run at once. If a process is killed for lack of memory, only its
 case is missing. For test cases, only a hash of the voxels is stored, which train compares with the training cases;
@@ -14,6 +15,7 @@ while another process uses the cache. On network drives without locks (NFS witho
 
 examples
   liverspleen prepare cohort=cohort.csv cache=cache
+  liverspleen prepare cohort=cohort.csv cache=cache split=split/split.csv pixel_mm=auto
   liverspleen prepare action=verify cache=cache
   liverspleen prepare action=prune cohort=cohort.csv cache=cache
 
@@ -37,14 +39,16 @@ from contextlib import ExitStack
 
 from liverspleen import assemble
 from liverspleen.cohort.manifest import Cohort
-from liverspleen.cohort.split import is_trainable
+from liverspleen.cohort.split import SIDES, is_trainable, read_split
 from liverspleen.config import PrepareConfig
 from liverspleen.data.atomic_folders import in_use
 from liverspleen.data.build import build_cache
 from liverspleen.data.maintenance import cached_folders, prune, reject_other_formats, verify_all
+from liverspleen.data.pixel_size import median_pixel_mm, pixel_line
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.processes import progress, say
 from liverspleen.provenance import Run, recorded
+from liverspleen.storage import sha256_of
 
 
 def run(config: PrepareConfig) -> Sequence[Issue]:
@@ -74,17 +78,30 @@ def _build(config: PrepareConfig, record: Run) -> None:
     record.issues.extend(cohort.issues)
     cases = [case for case in cohort.cases if is_trainable(case)]
     tests = [case for case in cohort.cases if not case.is_development]
+    pixel_mm = _pixel_mm(config, cohort, record)
     built = build_cache(
         cases,
         tests,
         config.cache,
-        pixel_mm=config.pixel_mm,
+        pixel_mm=pixel_mm,
         workers=config.workers,
         name="prepare",
         say=lambda line: say(f"prepare: {line}"),
     )
     record.issues.extend(built.issues)
     print(f"prepare: {counted(len(cases), 'case')}, {built.reused} of them stored earlier")
+
+
+def _pixel_mm(config: PrepareConfig, cohort: Cohort, record: Run) -> float | None:
+    """Return the pixel size of the cache; `auto` is the median of the training cases of `split=`."""
+    if config.pixel_mm != "auto":
+        return config.pixel_mm
+    assert config.split is not None
+    record.inputs["split"] = sha256_of(config.split)
+    cases = read_split(config.split, cohort).cases(cohort, SIDES[0])
+    record.decided["pixel_mm"] = found = median_pixel_mm(cases)
+    say(f"prepare: {pixel_line('pixel_mm', found, len(cases))}")
+    return found
 
 
 def _verify(config: PrepareConfig, record: Run) -> None:

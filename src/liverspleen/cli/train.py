@@ -4,7 +4,8 @@ Missing steps run first: the split (split=) and the slice cache (cache=). Test i
 unreadable ones are ignored. A case with one labelled organ trains only that organ. The same command resumes an
 interrupted training with the same result as an uninterrupted one. If the training is finished, the command reports
 this. With a larger trainer.steps= a finished training continues. A polynomial learning rate is then recomputed for the
-new length, so the result differs from one uninterrupted training of that length. Ctrl-C, SIGTERM, SIGUSR1 or
+new length, so the result differs from one uninterrupted training of that length. With trainer.minutes= the number of
+steps is planned at the start from measured times, and a resumed training keeps it. Ctrl-C, SIGTERM, SIGUSR1 or
 SIGHUP (a closed terminal) stops after the current step, also if it reaches the loader processes (trainer.workers=) as
 well; a second signal stops immediately. trainer=ddp trains on several GPUs (trainer.devices=,
 trainer.nodes=), also with torchrun and SLURM; build the cache first (liverspleen prepare).
@@ -60,8 +61,11 @@ from liverspleen.api.folds import run_folds
 from liverspleen.api.training import run_training
 from liverspleen.config import TrainConfig
 from liverspleen.errors import Issue
+from liverspleen.processes import process_seconds
 
 
 def run(config: TrainConfig, given: Sequence[str]) -> Sequence[Issue]:
     """Train, resume, or report that the training is finished; with `folds=` a cross-validation."""
-    return (run_training(config) if config.folds is None else run_folds(config, given)).issues
+    if config.folds is not None:
+        return run_folds(config, given).issues
+    return run_training(config, used_s=process_seconds()).issues

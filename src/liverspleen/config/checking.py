@@ -96,6 +96,8 @@ def _built(
 
 
 def _checked(key: ConfigKey, value: Any) -> Any:
+    if isinstance(value, str) and value in key.words:
+        return value
     return _adapter(key).validate_python([*value] if key.is_list and isinstance(value, tuple) else value)
 
 

@@ -264,11 +264,14 @@ class PrepareConfig(Schema):
     ]
     root: Annotated[Path | None, ROOT]
     cache: Annotated[Path, Key("Folder of the slice cache; several trainings can use the same one.")]
+    split: Annotated[
+        Path | None, Key("Split of the patients (split.csv), whose training cases determine `pixel_mm=auto`.")
+    ]
     pixel_mm: Annotated[
-        float | None,
+        float | Literal["auto"] | None,
         Key(
-            "Pixel size in mm to which slices are resampled; use the value of `slices.pixel_mm` in train. Empty: "
-            "each CT scan keeps its own pixel size.",
+            "Pixel size in mm to which slices are resampled; use the value of `slices.pixel_mm` in train. `auto`: the "
+            "median of the training cases of split=. Empty: each CT scan keeps its own pixel size.",
             ge=0.1,
             le=20,
         ),
@@ -284,7 +287,12 @@ class PrepareConfig(Schema):
     vocabulary: VocabularyConfig
 
     def conflicts(self) -> Iterator[Issue]:
-        """Yield an issue if an action other than `verify` has no cohort."""
+        """Yield an issue if an action other than `verify` has no cohort, or if only one of auto and split is given."""
         if self.cohort is None and self.action != "verify":
             message = f"prepare action={self.action} needs cohort=... (cohort.csv)"
             yield Issue("LS-CFG-002", message, "add cohort=... (liverspleen prepare --help)")
+        if self.action == "build" and self.pixel_mm == "auto" and self.split is None:
+            message = "prepare pixel_mm=auto needs split=..., whose training cases determine the pixel size"
+            yield Issue("LS-CFG-002", message, "add split=split.csv, or give pixel_mm= the number that train printed")
+        if self.split is not None and (self.action != "build" or self.pixel_mm != "auto"):
+            yield conflict("split= has an effect only on action=build with pixel_mm=auto", "remove split=")

@@ -13,6 +13,7 @@ from liverspleen.config.checking import check
 from liverspleen.config.choices import CONF, conf_folder, groups, interpolation_issue, without_conf
 from liverspleen.config.config_keys import ConfigKey, keys
 from liverspleen.config.hints import groups_of, key_issue
+from liverspleen.config.key import conflict
 from liverspleen.config.texts import elements, paths
 from liverspleen.config.verbs import SCHEMAS
 from liverspleen.credentials import may_have_password, repeatable
@@ -21,6 +22,7 @@ from liverspleen.errors import InputError, Issue
 _RESOLVER: Final = re.compile(r"\$\{\s*[\w.]+\s*:")
 """Reference to the environment or a function; text is used verbatim, but such a text is never meant."""
 _MOST_BRACKETS: Final = 200
+_STEPS, _MINUTES = "trainer.steps", "trainer.minutes"
 _LONGEST: Final = 10_000  # characters of a value in the syntax of Hydra
 
 MISSING: Final = "???"
@@ -47,16 +49,24 @@ def compose(verb: str, overrides: Sequence[str] = (), *, values: Mapping[str, ob
     >>> config.network.encoder, config.trainer.steps, config.output
     ('test_resnet', 20, PosixPath('run'))
     """
-    return check(verb, SCHEMAS[verb], draft(verb, overrides, values=values).values)
+    found = draft(verb, overrides, values=values)
+    config = check(verb, SCHEMAS[verb], found.values)
+    if found.conflicts:
+        raise InputError(found.conflicts)
+    return config
 
 
 @dataclass(frozen=True)
 class Draft:
-    """Unchecked configuration: nested plain values without missing ones, choices, and the user's folder (`conf=`)."""
+    """Unchecked configuration: nested plain values without missing ones, choices, and the user's folder (`conf=`).
+
+    `conflicts` are issues of overrides that are allowed one by one but not together.
+    """
 
     values: dict[str, Any]
     choices: dict[str, str | None]
     folder: Path | None
+    conflicts: Sequence[Issue] = ()
 
     def value(self, key: ConfigKey) -> Any:
         """Return the value of a key, or `MISSING` if a required key has none."""
@@ -87,7 +97,9 @@ def draft(verb: str, overrides: Sequence[str] = (), *, values: Mapping[str, obje
     composed, choices = _hydra(verb, request.for_hydra, folder)
     for name, value in request.given.items():
         _set(composed, name, value)
-    return Draft(composed, choices, folder)
+    if request.gives(_STEPS) and not request.gives(_MINUTES):
+        _set(composed, _MINUTES, None)  # of a choice: the command line takes precedence
+    return Draft(composed, choices, folder, [*request.conflicts()])
 
 
 @dataclass
@@ -151,6 +163,22 @@ class _Request:
                 self.add_values(value, f"{name}.")
             else:
                 self.issues.append(key_issue(self.verb, name))
+
+    def gives(self, name: str) -> bool:
+        """Return whether the last value of a key is not empty; False if only a choice has a value."""
+        if name in self.given:
+            return self.given[name] is not None
+        group, _, key = name.rpartition(".")
+        in_map = re.compile(rf"{group}={{.*\b{key}\s*:")
+        return any(
+            in_map.match(one) or (one.startswith(f"++{name}=") and not one.endswith("=null")) for one in self.for_hydra
+        )
+
+    def conflicts(self) -> Iterator[Issue]:
+        """Yield an issue if both the steps and the minutes of a training are given."""
+        if self.gives(_STEPS) and self.gives(_MINUTES):
+            message = f"{_STEPS}= and {_MINUTES}= are both given, and each determines the length"
+            yield conflict(message, "remove one of them")
 
     def _choose(self, group: str, choice: str) -> None:
         if choice in self.available[group] or choice == "null":

@@ -32,6 +32,7 @@ class ConfigKey:
         is_map: the value is a map.
         optional: the value may be empty.
         choices: allowed values; empty if there is no such list.
+        words: texts that are allowed besides values of the type, such as `auto`.
         key: description, limits and neutral value.
     """
 
@@ -41,6 +42,7 @@ class ConfigKey:
     is_map: bool
     optional: bool
     choices: tuple[Any, ...]
+    words: tuple[str, ...]
     key: Key
 
     @property
@@ -70,13 +72,17 @@ class ConfigKey:
         >>> from liverspleen.config import SplitConfig
         >>> {key.name: key.limits for key in keys(SplitConfig)}["folds"]
         'a whole number from 2 to 1000, or empty'
+        >>> from liverspleen.config import PrepareConfig
+        >>> {key.name: key.limits for key in keys(PrepareConfig)}["pixel_mm"]
+        'a number from 0.1 to 20, auto, or empty'
         """
         if self.is_map:
             return "a map"
         text = either(self.choices) or f"{NOUNS[self.element][self.is_list]}{_range(self.key)}"
         if self.is_list:
             text = f"a list of {text}"
-        return f"{text}, or empty" if self.optional else text
+        parts = [text, *self.words, *(["empty"] if self.optional else [])]
+        return f"{', '.join(parts[:-1])}, or {parts[-1]}" if len(parts) > 1 else text
 
 
 def keys(schema: type[Schema], prefix: str = "") -> Iterator[ConfigKey]:
@@ -127,14 +133,15 @@ def either(choices: tuple[Any, ...]) -> str:
 def _config_key(name: str, hint: Any) -> ConfigKey:
     kind, key = get_args(hint)
     kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-    (inner,) = (one for one in kinds if one is not NoneType)
+    inner, *others = (one for one in kinds if one is not NoneType)
+    words = tuple(word for literal in others for word in get_args(literal))
     is_list, is_map = get_origin(inner) is list, get_origin(inner) is dict
     element = Any if is_map else get_args(inner)[0] if is_list else inner
     choices = key.choices
     if get_origin(element) is Literal:
         choices = get_args(element)
         element = type(choices[0])
-    return ConfigKey(name, element, is_list, is_map, NoneType in kinds, choices, key)
+    return ConfigKey(name, element, is_list, is_map, NoneType in kinds, choices, words, key)
 
 
 def _range(key: Key) -> str:

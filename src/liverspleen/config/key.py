@@ -74,4 +74,6 @@ def not_allowed(message: str, hint: str) -> Issue:
 LARGEST_SEED: Final = 2**32 - 1
 LARGEST_COUNT: Final = 10**9
 """Limit of numbers of steps and similar counts."""
+MOST_MINUTES: Final = 525_600
+"""Minutes of a year."""
 MOST_PROCESSES: Final = 1024

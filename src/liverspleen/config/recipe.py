@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from liverspleen.config.key import LARGEST_COUNT, MOST_PROCESSES, Key, Schema, conflict, not_allowed
+from liverspleen.config.key import LARGEST_COUNT, MOST_MINUTES, MOST_PROCESSES, Key, Schema, conflict, not_allowed
 from liverspleen.errors import Issue
 from liverspleen.organs import Structure
 
@@ -43,15 +43,21 @@ class SlicesConfig(Schema):
         ),
     ]
     pixel_mm: Annotated[
-        float | None,
+        float | Literal["auto"] | None,
         Key(
-            "Pixel size in mm, in the plane, to which slices are resampled; label maps are resampled back. Empty: "
-            "each CT scan keeps its own pixel size.",
+            "Pixel size in mm, in the plane, to which slices are resampled; label maps are resampled back. `auto`: the "
+            "median of the training cases. Empty: each CT scan keeps its own pixel size.",
             ge=0.1,
             le=20,
             neutral=None,
         ),
     ]
+
+    @property
+    def decided_pixel_mm(self) -> float | None:
+        """Pixel size in mm; `auto` must have been replaced by a number."""
+        assert self.pixel_mm != "auto"
+        return self.pixel_mm
 
     def conflicts(self) -> Iterator[Issue]:
         """Yield an issue if the number of slices is even, or if the window is empty."""
@@ -235,6 +241,16 @@ class TrainerConfig(Schema):
             le=LARGEST_COUNT,
         ),
     ]
+    minutes: Annotated[
+        float | None,
+        Key(
+            "Time of the whole run in minutes, instead of trainer.steps; the number of steps is planned once from "
+            "measured times. Empty: trainer.steps.",
+            gt=0,
+            le=MOST_MINUTES,
+            neutral=None,
+        ),
+    ] = None
     batch_size: Annotated[
         int,  # at least 2: batch statistics of the image-pooling branch
         Key("Number of slices in a batch on each device.", ge=2, le=4096),
@@ -294,8 +310,11 @@ class TrainerConfig(Schema):
         ),
     ]
     precision: Annotated[
-        Literal["32-true", "bf16-mixed", "16-mixed"],
-        Key("Numeric precision of the training, with the names of Lightning."),
+        Literal["auto", "32-true", "bf16-mixed", "16-mixed"],
+        Key(
+            "Numeric precision of the training, with the names of Lightning; `auto` is bf16-mixed on a GPU that "
+            "supports it and 32-true elsewhere, and a resumed training keeps its precision."
+        ),
     ]
     deterministic: Annotated[bool, Key("If true, only deterministic algorithms are used.")]
     channels_last: Annotated[

@@ -120,7 +120,7 @@ class TrainConfig(Schema):
         if self.freeze_steps is not None and self.freeze is None:
             yield conflict(f"freeze_steps={self.freeze_steps} without freeze=", "add freeze=encoder")
         warmup, steps = self.scheduler.warmup, self.trainer.steps
-        if warmup >= steps:
+        if self.trainer.minutes is None and warmup >= steps:
             message = f"scheduler.warmup={warmup} is not below trainer.steps={steps}"
             yield conflict(message, "set scheduler.warmup= below trainer.steps=")
 
@@ -138,7 +138,11 @@ class BenchTrainerConfig(TrainerConfig):
     """Length of the training, batches and hardware."""
 
     precision: Annotated[
-        Literal["32-true", "bf16-mixed"], Key("Numeric precision of the training, with the names of Lightning.")
+        Literal["auto", "32-true", "bf16-mixed"],
+        Key(
+            "Numeric precision of the training, with the names of Lightning; `auto` is bf16-mixed on a GPU that "
+            "supports it and 32-true elsewhere."
+        ),
     ]
 
 

@@ -14,7 +14,7 @@ from liverspleen.processes import signals
 from liverspleen.training.interruption import Stopped, StopRequest
 from liverspleen.training.ranks import Highest
 from liverspleen.training.recipe import RECIPE_KEY, Recipe
-from liverspleen.training.resumption import BEST, LAST, THREADS_KEY
+from liverspleen.training.resumption import BEST, LAST, MINUTES_KEY, THREADS_KEY
 
 _SAVE_S = 600.0  # most training time that is lost if the machine fails
 _REQUEUE = signals("SIGUSR1")  # sent by SLURM before the time limit
@@ -26,7 +26,7 @@ class Checkpoints(pl.Callback):
     `last.ckpt` is saved every `every` steps, every ten minutes, after a stop signal, and at the end. `best.ckpt` is
     saved when the mean DSS per case has risen; an equal DSS keeps the earlier one. Without a validation side there is
     no `best.ckpt`. A resumed training starts at the step of its checkpoint, and all later steps depend only on the step
-    number.
+    number. A new plan of the number of steps is saved before the first step.
 
     Args:
         folder: folder of both files.
@@ -35,6 +35,7 @@ class Checkpoints(pl.Callback):
         patience: validations without a better DSS after which the training ends; None: no limit.
         check_finite: called before each save by all ranks; raises if what would be saved is not finite.
         recipe: recipe that a resumed training is compared with.
+        minutes: time for which the number of steps was planned; None if the number was given.
     """
 
     def __init__(
@@ -46,9 +47,11 @@ class Checkpoints(pl.Callback):
         patience: int | None,
         check_finite: Callable[[pl.Trainer], None],
         recipe: Recipe,
+        minutes: float | None = None,
     ) -> None:
         self.folder, self.every, self.start = folder, every, start
         self.patience, self.check_finite, self.recipe = patience, check_finite, recipe
+        self.minutes, self._unsaved_plan = minutes, minutes is not None
         self.best_dss, self.stale = -1.0, 0
         self.request = StopRequest()
         self._saved, self._clock = start, time.monotonic()
@@ -78,7 +81,8 @@ class Checkpoints(pl.Callback):
         late = trainer.is_global_zero and time.monotonic() - self._clock > _SAVE_S
         signal, late = self._agreed(trainer, self.request.signal, late)
         due = late or signal or (trainer.global_step % self.every == 0)
-        if (due and trainer.global_step > self._saved) or (signal and not trainer.global_step):
+        unsaved = self._unsaved_plan or (signal and not trainer.global_step)
+        if (due and trainer.global_step > self._saved) or unsaved:
             self._save(trainer, LAST)
         if signal:
             if signal in _REQUEUE and (requeue := self.request.handler(signal)):
@@ -113,7 +117,7 @@ class Checkpoints(pl.Callback):
         self.check_finite(trainer)
         trainer.save_checkpoint(self.folder / name)  # by all ranks; the first one writes
         if name == LAST:
-            self._saved, self._clock = trainer.global_step, time.monotonic()
+            self._saved, self._clock, self._unsaved_plan = trainer.global_step, time.monotonic(), False
             self._pending = None  # the pending request to save is done
 
     def _requeue(self, trainer: pl.Trainer, requeue: Callable[[int, None], Any], signal: int) -> None:
@@ -124,10 +128,13 @@ class Checkpoints(pl.Callback):
                 copy.unlink()
 
     def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add the recipe, the number of threads, the best DSS and the number of validations since then."""
+        """Add the recipe, the threads, the planned time, the best DSS and the number of validations since then."""
         checkpoint[RECIPE_KEY], checkpoint[THREADS_KEY] = self.recipe.plain(), torch.get_num_threads()
         checkpoint["best_dss"], checkpoint["stale"] = self.best_dss, self.stale
+        if self.minutes is not None:
+            checkpoint[MINUTES_KEY] = self.minutes
 
     def on_load_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Restore the best DSS, so that a resumed training keeps its best checkpoint."""
+        """Restore the best DSS, so that a resumed training keeps its best checkpoint; see if the plan is recorded."""
         self.best_dss, self.stale = checkpoint["best_dss"], checkpoint["stale"]
+        self._unsaved_plan = self.minutes not in (None, checkpoint.get(MINUTES_KEY))

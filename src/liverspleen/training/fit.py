@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -86,11 +87,26 @@ def fit(
 def _fit(parts: TrainingParts, done: Resumption) -> None:
     """Fit; the first rank reports errors that all ranks have, the others exit without a message."""
     try:
-        parts.trainer.fit(parts.module, parts.data, ckpt_path=done.checkpoint, weights_only=True)
+        with reported(parts):
+            parts.trainer.fit(parts.module, parts.data, ckpt_path=done.checkpoint, weights_only=True)
     except Stopped as stop:
         if not is_first_process():
             raise SystemExit(0) from stop
         raise KeyboardInterrupt(f"step {parts.trainer.global_step} is saved") from stop
+    finally:
+        finish_undisturbed()
+        unblock()
+
+
+@contextmanager
+def reported(parts: TrainingParts) -> Iterator[None]:
+    """Report errors of the block that all ranks have in the first rank; the others exit without a message.
+
+    Raises:
+        KeyboardInterrupt, InputError: as `fit`.
+    """
+    try:
+        yield
     except NotFiniteError as error:
         if not is_first_process():
             raise SystemExit(0) from error
@@ -106,6 +122,3 @@ def _fit(parts: TrainingParts, done: Resumption) -> None:
         message = f"out of memory at step {parts.trainer.global_step + 1} with {parts.batch}"
         hint = "halve trainer.batch_size and double trainer.accumulate, or choose a smaller network"
         raise InputError(Issue("LS-TRN-009", message, hint)) from error
-    finally:
-        finish_undisturbed()
-        unblock()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
+from liverspleen.training.resumption import SECONDS_KEY, recorded_seconds
 from liverspleen.training.throughput import peak_memory_bytes
-
-_SECONDS = "seconds"  # key in a checkpoint
 
 
 class Gauges(pl.Callback):
@@ -53,9 +51,8 @@ class Gauges(pl.Callback):
 
     def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the time so far."""
-        checkpoint[_SECONDS] = self.seconds
+        checkpoint[SECONDS_KEY] = self.seconds
 
     def on_load_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Continue from the time in the checkpoint; an earlier version did not store it."""
-        stored = checkpoint.get(_SECONDS)
-        self._before = stored if isinstance(stored, float) and 0 <= stored < math.inf else 0.0
+        """Continue from the time in the checkpoint."""
+        self._before = recorded_seconds(checkpoint)

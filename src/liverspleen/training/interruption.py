@@ -92,6 +92,16 @@ def unblock() -> None:
         _mask(signal.SIG_UNBLOCK)
 
 
+def interrupt_at_once() -> None:
+    """Let the signals of other programs raise KeyboardInterrupt, as in `interruptible`, not call Lightning's handlers.
+
+    Lightning restores the previous handlers at the end of its training.
+    """
+    if _handles_signals():
+        for number in _heard(_FROM_PROGRAMS):
+            signal.signal(number, _interrupt)
+
+
 def _interrupt(*_: object) -> None:
     finish_undisturbed()
     raise KeyboardInterrupt

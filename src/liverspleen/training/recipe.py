@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
 
 from liverspleen.changed_keys import changed_keys
@@ -23,6 +23,7 @@ NOT_COMPARED: Final[Mapping[str, str]] = {
     "logger": "only logs",
     "vocabulary": "only lists the allowed values of a cohort",
     "trainer.steps": "can be increased later",
+    "trainer.minutes": "gives the number of steps, which can be increased later",
     "trainer.validate_every": "does not change the weights",
     "trainer.workers": "does not change the batches",
     "trainer.threads": "is the hardware; the recorded number is used again unless another one is given",
@@ -38,6 +39,10 @@ REMOVED: Final[Mapping[str, Any]] = {}
 Without an entry, no training that recorded the key can be resumed. Existing keys have this value in their schema
 (`neutral=`); a new key must have one, or be in `NOT_COMPARED`.
 """
+
+
+DECIDED_ONCE: Final = ("trainer.precision",)
+"""Keys whose value `auto` is decided by the machine on which a training starts; a resumed training keeps it."""
 
 
 def is_compared(key: str) -> bool:
@@ -62,6 +67,18 @@ class Recipe:
     cohort: str
     split: str
     cases: Mapping[str, Mapping[str, str]]
+
+    def settled(self, recorded: Recipe) -> Recipe:
+        """Return the recipe with the recorded value of each key of `DECIDED_ONCE` that is `auto` here.
+
+        >>> at_start = Recipe({"trainer.precision": "32-true"}, "", "", {})
+        >>> Recipe({"trainer.precision": "auto"}, "", "", {}).settled(at_start) == at_start
+        True
+        """
+        kept = {
+            key: recorded.keys[key] for key in DECIDED_ONCE if self.keys.get(key) == "auto" and key in recorded.keys
+        }
+        return replace(self, keys={**self.keys, **kept})
 
     def plain(self) -> dict[str, Any]:
         """Return the recipe as plain values for a checkpoint."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ from liverspleen.training.recipe import Recipe, recorded_recipe
 LAST, BEST = "last.ckpt", "best.ckpt"
 THREADS_KEY: Final = "threads"
 """Entry of a checkpoint with the number of threads."""
+SECONDS_KEY: Final = "seconds"
+"""Entry of a checkpoint with the time of its steps."""
+MINUTES_KEY: Final = "minutes"
+"""Entry of a checkpoint with the time for which its steps were planned; absent if their number was given."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,9 @@ class Resumption:
 
     `checkpoint` is None for a new training; `steps` are the finished steps; `planned` is the number of steps that the
     training was planned for; `stale` counts validations since the best one; `threads` are those of its process, None
-    for a new training; `ancestors` are the models that it was started from; `issues` are warnings.
+    for a new training; `ancestors` are the models that it was started from; `issues` are warnings. `recipe` is the
+    recorded one. `minutes` is the time for which the steps were planned, None if their number was given; `seconds` is
+    the time of the finished steps.
     """
 
     checkpoint: Path | None = None
@@ -34,6 +41,9 @@ class Resumption:
     threads: int | None = None
     ancestors: Sequence[Mapping[str, Any]] = ()
     issues: tuple[Issue, ...] = ()
+    recipe: Recipe | None = None
+    minutes: float | None = None
+    seconds: float = 0.0
 
 
 def resumption(folder: Path, recipe: Recipe, *, neutral: Mapping[str, Any]) -> Resumption:
@@ -72,9 +82,17 @@ def resumption(folder: Path, recipe: Recipe, *, neutral: Mapping[str, Any]) -> R
         for one, reason in damaged
     )
     description = checkpoint[PACKAGE_KEY]
-    ancestors = description.get("ancestors", ())
     return Resumption(
-        file, steps, description["steps"], checkpoint["stale"], checkpoint[THREADS_KEY], ancestors, warnings
+        file,
+        steps,
+        description["steps"],
+        checkpoint["stale"],
+        checkpoint[THREADS_KEY],
+        description.get("ancestors", ()),
+        warnings,
+        recipe=recorded_recipe(checkpoint),
+        minutes=checkpoint.get(MINUTES_KEY),
+        seconds=recorded_seconds(checkpoint),
     )
 
 
@@ -85,6 +103,12 @@ def recorded_key(folder: Path, name: str) -> Any:
             if (recorded := recorded_recipe(read_checkpoint(file))) is not None:
                 return recorded.keys.get(name)
     return None
+
+
+def recorded_seconds(checkpoint: Mapping[str, Any]) -> float:
+    """Return the time of the steps of a checkpoint; 0 if it is unknown, as an earlier version did not store it."""
+    stored = checkpoint.get(SECONDS_KEY)
+    return stored if isinstance(stored, float) and 0 <= stored < math.inf else 0.0
 
 
 def replanned(done: Resumption, steps: int) -> list[Issue]:
@@ -110,7 +134,7 @@ def _resumable(file: Path, recipe: Recipe, neutral: Mapping[str, Any]) -> dict[s
     checkpoint = read_checkpoint(file)
     if (recorded := recorded_recipe(checkpoint)) is None:
         raise DamagedCheckpointError("it has no recipe")
-    if differences := recipe.differences(recorded, neutral):
+    if differences := recipe.settled(recorded).differences(recorded, neutral):
         message = f"the output folder holds another training: {'; '.join(differences)}"
         hint = "use the recorded values again, or choose another output="
         raise InputError(Issue("LS-TRN-004", message, hint, file=file))
