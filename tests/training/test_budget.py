@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -214,3 +217,28 @@ def test_time_that_does_not_suffice_is_one_line(
     assert line.startswith("LS-TRN-043: trainer.minutes=9 does not suffice for one step: ")
     assert "it takes 10 min with its validation and checkpoints; use trainer.minutes=2" in line  # 20 or more
     assert not (tmp_path / "run/last.ckpt").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.ddp
+def test_ranks_have_one_plan_and_train_as_with_that_number_of_steps(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    cohort = box_cohort()
+    ranks = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.workers=0", "trainer.batch_size=2")
+    base = ["train", f"cohort={cohort}", f"cache={tmp_path / 'cache'}", *TINY, *ranks, "trainer.validate_every=3"]
+
+    def run(output: Path, length: str) -> None:
+        command = [sys.executable, "-m", "liverspleen", *base, f"output={output}", length]
+        known = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, env=known, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-3000:]
+
+    for minutes in (0.5, 1, 2, 4):  # a busy machine needs long to start
+        planned = tmp_path / f"planned{minutes}"
+        with suppress(AssertionError):
+            run(planned, f"trainer.minutes={minutes}")
+            break
+    steps = json.loads((planned / "run.json").read_text())["decided"]["trainer.steps"]
+    run(tmp_path / "given", f"trainer.steps={steps}")
+    assert_same_result(planned, tmp_path / "given")
