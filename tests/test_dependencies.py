@@ -36,7 +36,7 @@ NOT_IMPORTED = {
 }
 """Declared packages that the source does not import, with the reason."""
 
-PEERS = {"blosc2", "deflate", "nnunetv2", "segmentation-models-pytorch", "zarr"}
+PEERS = {"batchgeneratorsv2", "blosc2", "deflate", "nnunetv2", "segmentation-models-pytorch", "torchmetrics", "zarr"}
 """What benchmarks and tests compare with where it is installed; never required."""
 
 NAMESPACES = {"google.protobuf": "protobuf"}

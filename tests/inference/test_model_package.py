@@ -159,7 +159,6 @@ def test_card_has_the_recorded_values(tmp_path: Path) -> None:
         "verb": "train",
         "config": {"cohort": "/home/someone/cohort.csv", "seed": 7, "optimizer": {"name": "adamw", "lr": 0.01}},
         "device": "cuda:0",
-        "seconds": 12.5,
         "versions": {"torch": "9.9"},
         "git": {"commit": "abc123", "changed": False},
     }

@@ -151,7 +151,7 @@ def _fit(
         module = assemble.module(config, about | started, network)
         data = assemble.data_module(config, training, validation, start=done.steps)
         record.issues.extend(data.limit_workers(config.trainer.devices))
-        gauges, issues = Gauges(), record.issues
+        gauges, issues = Gauges(done.seconds), record.issues
         watch = assemble.callbacks(
             config, validation, voxels_mm3, start=done.steps, recipe=recipe, gauges=gauges, issues=issues
         )

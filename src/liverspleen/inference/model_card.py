@@ -178,7 +178,6 @@ def _training(package: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             values = ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
         yield group.replace("_", " "), values
     yield "device", training["device"]
-    yield "duration of the last run in seconds", training["seconds"]
     yield "versions", ", ".join(f"{name} {version}" for name, version in (training["versions"] or {}).items())
     yield "commit", training["commit"]
 

@@ -71,7 +71,7 @@ def _recorded(file: Path) -> dict[str, Any]:
     Raises:
         InputError: LS-FMT-005 run.json is damaged.
     """
-    unknown = dict.fromkeys(("config", "device", "seconds", "versions", "commit"))
+    unknown = dict.fromkeys(("config", "device", "versions", "commit"))
     try:
         record = bounded(read_record(file, required=False), file)
     except DamagedRecordError as error:
@@ -88,7 +88,6 @@ def _recorded(file: Path) -> dict[str, Any]:
     return {
         "config": exported,
         "device": record.get("device"),
-        "seconds": record.get("seconds"),
         "versions": record.get("versions"),
         "commit": git.get("commit") if isinstance(git, dict) else None,
     }

@@ -8,26 +8,27 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from liverspleen.training.resumption import SECONDS_KEY, recorded_seconds
 from liverspleen.training.throughput import peak_memory_bytes
 
 
 class Gauges(pl.Callback):
     """Measures a training, for `metrics.csv` and for the progress on the screen.
 
+    `before` is the time of the finished steps of a resumed training, in seconds.
+
     Attributes:
         learning_rate: rate of the current step; None before the first step.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before: float = 0.0) -> None:
         self.learning_rate: float | None = None
         self._device = torch.device("cpu")
-        self._before = 0.0
+        self._before = before
         self._start: float | None = None
 
     @property
     def seconds(self) -> float:
-        """Time of the training so far, validation included; a resumed training continues from its checkpoint."""
+        """Time of the training so far, validation included, and that of the finished steps before it was resumed."""
         return self._before + (0.0 if self._start is None else time.monotonic() - self._start)
 
     @property
@@ -48,11 +49,3 @@ class Gauges(pl.Callback):
     def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, index: int) -> None:
         """Read the learning rate, before the schedule changes it for the next step."""
         self.learning_rate = float(trainer.optimizers[0].param_groups[0]["lr"])
-
-    def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add the time so far."""
-        checkpoint[SECONDS_KEY] = self.seconds
-
-    def on_load_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Continue from the time in the checkpoint."""
-        self._before = recorded_seconds(checkpoint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,14 +12,14 @@ from typing import Any, Final
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.networks.checkpoint import PACKAGE_KEY
+from liverspleen.reading import read_text
+from liverspleen.spreadsheet import csv_rows
 from liverspleen.training.checkpoint_files import DamagedCheckpointError, read_checkpoint
 from liverspleen.training.recipe import Recipe, recorded_recipe
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 THREADS_KEY: Final = "threads"
 """Entry of a checkpoint with the number of threads."""
-SECONDS_KEY: Final = "seconds"
-"""Entry of a checkpoint with the time of its steps."""
 MINUTES_KEY: Final = "minutes"
 """Entry of a checkpoint with the time for which its steps were planned; absent if their number was given."""
 
@@ -92,7 +93,7 @@ def resumption(folder: Path, recipe: Recipe, *, neutral: Mapping[str, Any]) -> R
         warnings,
         recipe=recorded_recipe(checkpoint),
         minutes=checkpoint.get(MINUTES_KEY),
-        seconds=recorded_seconds(checkpoint),
+        seconds=recorded_seconds(folder, steps),
     )
 
 
@@ -105,10 +106,19 @@ def recorded_key(folder: Path, name: str) -> Any:
     return None
 
 
-def recorded_seconds(checkpoint: Mapping[str, Any]) -> float:
-    """Return the time of the steps of a checkpoint; 0 if it is unknown, as an earlier version did not store it."""
-    stored = checkpoint.get(SECONDS_KEY)
-    return stored if isinstance(stored, float) and 0 <= stored < math.inf else 0.0
+def recorded_seconds(folder: Path, steps: int) -> float:
+    """Return the time of the first `steps` steps from the last row of `metrics.csv` before them; 0 if it is unknown.
+
+    The time is not in the checkpoint, so that a training that was interrupted ends with the same file as another one.
+    """
+    try:
+        rows = [
+            row for row in csv_rows(read_text(folder / "metrics.csv")) if int(row["step"]) < steps and row["time_s"]
+        ]
+        found = float(rows[-1]["time_s"]) if rows else 0.0
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):  # the logger reports a damaged file
+        return 0.0
+    return found if 0 <= found < math.inf else 0.0
 
 
 def replanned(done: Resumption, steps: int) -> list[Issue]:
