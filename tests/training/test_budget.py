@@ -215,7 +215,7 @@ def test_time_that_does_not_suffice_is_one_line(
     assert length(box_cohort(), tmp_path / "run", minutes=9) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "LS-" in line]
     assert line.startswith("LS-TRN-043: trainer.minutes=9 does not suffice for one step: ")
-    assert "it takes 10 min with its validation and checkpoints; use trainer.minutes=2" in line  # 20 or more
+    assert "it takes 600 s with its validation and checkpoints; use trainer.minutes=2" in line  # 20 or more
     assert not (tmp_path / "run/last.ckpt").exists()
 
 

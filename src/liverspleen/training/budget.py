@@ -94,6 +94,6 @@ def too_short(minutes: float, costs: Costs, *, every: int, used_s: float) -> Inp
     """Return LS-TRN-043, the time does not suffice for one step."""
     needed_s = costs.seconds(1, every=every)
     message = f"trainer.minutes={minutes:g} does not suffice for one step: {duration(used_s)} are used before it, and "
-    message += f"it takes {duration(needed_s)} with its validation and checkpoints"
+    message += f"it takes {needed_s:.3g} s with its validation and checkpoints"
     hint = f"use trainer.minutes={math.ceil((used_s + needed_s) / 30)} or more"  # twice this time
     return InputError(Issue("LS-TRN-043", message, hint))
