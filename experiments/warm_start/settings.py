@@ -1,0 +1,74 @@
+"""Settings of the study, read from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from liverspleen.errors import InputError, Issue
+
+LEAST = {"cases": 2, "few": 1, "tests": 2, "matrix": 32, "steps": 1, "seeds": 1, "folds": 2, "workers": 1}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the study; the defaults give the figures of the README."""
+
+    output: Path = Path("outputs/warm_start")
+    cases: int = 40
+    """training cases of each population"""
+    few: int = 8
+    """new cases of the training that starts from the old model"""
+    tests: int = 25
+    """test cases of each population"""
+    matrix: int = 128
+    steps: int = 1500
+    """of every training"""
+    validate_every: int = 250
+    seeds: int = 3
+    folds: int = 5
+    workers: int = 2
+    """trainings at once, each with one thread"""
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """The settings that each result depends on; more seeds only add results."""
+        return {name: value for name, value in asdict(self).items() if name not in ("output", "seeds", "workers")}
+
+
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Return the settings of the command line.
+
+    Raises:
+        InputError: LS-EXP-014, with all issues: unknown settings and values outside their limits.
+
+    >>> read_settings(["output=o", "seeds=1"]).seeds
+    1
+    """
+    kinds = {field.name: type(field.default) for field in fields(Settings)}
+    given: dict[str, Any] = {}
+    issues = []
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key not in kinds:
+            issues.append(_issue(f"{argument!r} is not a setting of this study", f"use one of {', '.join(kinds)}"))
+        elif key == "output":
+            given[key] = Path(value)
+        elif not value.isdecimal() or int(value) < LEAST.get(key, 1):
+            least = LEAST.get(key, 1)
+            issues.append(_issue(f"{key} is {value!r}, expected at least {least}", f"set {key} to {least} or more"))
+        else:
+            given[key] = int(value)
+    settings = Settings() if issues else Settings(**given)
+    if settings.few * settings.seeds > settings.cases:
+        message = f"{settings.seeds} seeds of {settings.few} new cases each are more than the {settings.cases} cases"
+        issues.append(_issue(message, "reduce few or seeds, or increase cases"))
+    if issues:
+        raise InputError(issues)
+    return settings
+
+
+def _issue(message: str, hint: str) -> Issue:
+    return Issue("LS-EXP-014", message, hint)

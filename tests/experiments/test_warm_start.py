@@ -1,0 +1,153 @@
+"""The study of warm starts: phantoms of the new population, tables with known differences, and a small study."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from liverspleen.cli.main import main as command_line
+from liverspleen.errors import InputError
+from liverspleen.phantom.anatomy import Condition, draw_anatomy
+from liverspleen.phantom.scanner import Scanner
+
+STUDY = Path(__file__).parents[2] / "experiments" / "warm_start"
+MODULES = ("settings", "cohorts", "trainings", "scores", "tables", "figure", "run")
+
+
+@pytest.fixture(scope="module")
+def study() -> Iterator[SimpleNamespace]:
+    """Modules of the study, removed afterwards because other studies have modules of the same names."""
+    others = {name: sys.modules.pop(name) for name in MODULES if name in sys.modules}
+    sys.path.insert(0, str(STUDY))
+    try:
+        yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
+    finally:
+        sys.path.remove(str(STUDY))
+        for name in MODULES:
+            sys.modules.pop(name, None)
+        sys.modules.update(others)
+
+
+def test_examples_in_the_study_hold(study):
+    results = [doctest.testmod(getattr(study, name)) for name in MODULES]
+    assert sum(result.failed for result in results) == 0
+    assert sum(result.attempted for result in results) >= 2
+
+
+def test_new_population_has_the_stated_scanner_and_enhancement(study):
+    other = study.cohorts.other_scanner(Scanner(128, 7.0, 9.0, 0.35, hu_offset=1.5))
+    assert (other.noise_sd_hu, other.kernel_cutoff_per_mm, other.hu_offset) == (18.0, 0.6, -8.5)
+    before = draw_anatomy(Condition.CIRRHOSIS, 3)
+    after = study.cohorts.weakly_enhanced(before)
+    pairs = zip(before.solids, after.solids, strict=True)
+    layers = [(a, b) for one, other in pairs for a, b in zip(one.layers, other.layers, strict=True)]
+    organ = {a.label.key: (a.hu, b.hu) for a, b in layers if a.label}
+    assert set(organ) == {"liver", "spleen"}
+    for hu, weak in organ.values():
+        assert weak == pytest.approx(40 + 0.4 * (hu - 40))
+    assert {(a.hu, b.hu) for a, b in layers if not 40 < a.hu <= 250} <= {(a.hu, a.hu) for a, _ in layers}
+
+
+def test_few_cases_differ_between_seeds_and_no_test_case_is_trained_on(study):
+    settings = study.settings.Settings()
+    few = [study.trainings.Arm("start_few", seed).training_cases(settings) for seed in range(3)]
+    assert [(one.start, one.stop) for one in few] == [(0, 8), (8, 16), (16, 24)]
+    everyone = list(study.cohorts.patients(settings, "new"))
+    assert [one.case_id for one in everyone if one.test] == [f"new-{number:03d}" for number in range(41, 66)]
+    assert study.trainings.Arm("many", 2).training_cases(settings) == range(40)
+
+
+def test_differences_of_arms_are_those_by_hand(study):
+    dss = {"parent": 0.5, "start_few": 0.8, "few": 0.6, "many": 0.9}
+    rows = [
+        (f"{population}-{case}", organ, arm, seed, value + 0.01 * seed + 0.02 * case * (organ == "liver"))
+        for arm, value in dss.items()
+        for population in ("old", "new")
+        for case in range(3)
+        for organ in ("liver", "spleen")
+        for seed in range(2)
+    ]
+    scores = pd.DataFrame(rows, columns=["case_id", "structure", "arm", "seed", "dss"])
+    table = study.tables.difference_table(scores).set_index(["first", "second", "population"])
+    assert table.loc[("start_few", "many", "new"), "difference"] == pytest.approx(-0.1)
+    assert table.loc[("start_few", "parent", "old"), "by_seed"] == "+0.3000 +0.3000"
+    arms = study.tables.arm_table(scores).set_index(["arm", "population"])
+    # means of cases 0.5, 0.51, 0.52 for both seeds, the second one 0.01 higher
+    assert arms.loc[("parent", "new"), "dss"] == pytest.approx(0.515)
+    assert arms.loc[("parent", "new"), "by_seed"] == "0.5100 0.5200"
+
+
+def test_readers_are_compared_with_the_single_model_on_the_same_cases(study):
+    # volumes 10 % above and below 100: differences in percent of the mean 200 / 21 and -200 / 19
+    rows = [
+        (f"new-{case}", organ, reader, dss, volume, 100.0)
+        for reader, scores in {"single": (0.7, 0.8), "ensemble": (0.9, 0.8)}.items()
+        for case, (dss, volume) in enumerate(zip(scores, (110.0, 90.0), strict=True))
+        for organ in ("liver", "spleen")
+    ]
+    columns = ["case_id", "structure", "reader", "dss", "volume_cm3", "reference_cm3"]
+    scores = pd.DataFrame(rows, columns=columns).iloc[::-1]
+    seconds = pd.DataFrame({"reader": ["single", "ensemble"] * 2, "seconds": [1.0, 5.0, 2.0, 6.0]})
+    found = study.tables.reader_table(scores, seconds, ["single", "ensemble"])
+    row = found[(found["structure"] == "spleen") & (found["reader"] == "ensemble")].iloc[0]
+    assert (row["n"], row["difference"], row["seconds"]) == (2, pytest.approx(0.1), pytest.approx(5.5))
+    # t of 1 degree of freedom, 0.975: 12.7062; SD of 0.2 and 0: 0.141421, over the root of 2: 0.1
+    assert (row["lower"], row["upper"]) == (pytest.approx(0.1 - 1.27062), pytest.approx(0.1 + 1.27062))
+    assert row["volume_bias_pct"] == pytest.approx((200 / 21 - 200 / 19) / 2)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("speed=1", "is not a setting"),
+        ("steps=0", "expected at least 1"),
+        ("few=x", "expected at least 1"),
+        ("seeds=6", "6 seeds of 8 new cases each are more than the 40 cases"),
+    ],
+)
+def test_a_wrong_setting_is_rejected(study, argument, message):
+    with pytest.raises(InputError, match=message) as raised:
+        study.settings.read_settings([argument])
+    assert [issue.code for issue in raised.value.issues] == ["LS-EXP-014"]
+
+
+def test_a_folder_of_another_study_is_rejected(study, tmp_path, capsys):
+    study.run.check_study(study.settings.Settings(output=tmp_path, steps=5))
+    assert study.run.main([f"output={tmp_path}", "steps=6"]) == 2
+    assert "LS-EXP-015" in capsys.readouterr().err
+
+
+def test_a_failed_training_names_its_log(study, tmp_path):
+    with pytest.raises(InputError, match="LS-EXP-030") as raised:
+        study.trainings.run(["cohort=absent.csv", f"output={tmp_path / 'run'}"], tmp_path / "run")
+    assert "LS-" in Path(raised.value.issues[0].file).read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_full_study_at_a_small_size(study, tmp_path, monkeypatch):
+    """All parts with one seed; trainings run in this process, because the start of a process takes seconds."""
+    commands = []
+
+    def train(overrides, folder):
+        commands.append(overrides)
+        assert command_line(["train", *overrides]) == 0
+
+    monkeypatch.setattr(study.trainings, "run", train)
+    size = ["cases=4", "few=2", "tests=2", "matrix=32", "steps=3", "validate_every=2", "seeds=1", "folds=2"]
+    arguments = [f"output={tmp_path}", *size, "workers=1"]
+    assert study.run.main(arguments) == 0
+    assert len(commands) == 5
+    assert len(pd.read_csv(tmp_path / "scores.csv")) == 4 * 4 * 2  # arms, test cases, organs
+    assert set(pd.read_csv(tmp_path / "curves.csv")["arm"]) == {"start_few", "few", "many"}
+    assert len(pd.read_csv(tmp_path / "readers.csv")) == 4 * 2
+    before = (tmp_path / "arms.csv").read_bytes()
+    assert study.run.main(arguments) == 0
+    assert len(commands) == 5
+    assert (tmp_path / "arms.csv").read_bytes() == before
