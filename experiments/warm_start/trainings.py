@@ -64,7 +64,7 @@ class Arm:
 
 
 def _finetuned(settings: Settings, start: Path) -> list[str]:
-    frozen = min(200, settings.steps // 5)  # 200 are those of the experiment
+    frozen = min(200, max(settings.steps // 5, 1))  # 200 are those of the experiment
     steps = [f"freeze_steps={frozen}", f"scheduler.warmup={frozen}"]
     same = ["network=small", "slices=abdomen", "trainer=cpu", f"optimizer.lr={FINETUNED_LR}"]
     return [f"start={start}", "experiment=finetune", *same, *steps]
