@@ -30,6 +30,7 @@ Training is rejected in these cases:
 examples
   liverspleen train cohort=cohort.csv split=split/split.csv output=outputs/model experiment=phantom trainer.steps=2000
   liverspleen train cohort=folder output=outputs/model
+  liverspleen train cohort=cohort.csv output=outputs/cv folds=5
   liverspleen train cohort=new.csv output=outputs/new start=model.zip experiment=finetune network=small slices=abdomen
 
 inputs
@@ -47,6 +48,7 @@ outputs, in output=
   split.csv              the split, if split= is empty
   cohort.csv             table of the files, if the cohort is a folder of images
   run.json               command, configuration, versions and hashes
+  with folds=            split/, fold0/, ..., predictions/, measure/, report/ and the model package ensemble/
 
 exit codes
   0: finished, possibly with warnings; 2: input rejected, or cases rejected and the others used (each issue is

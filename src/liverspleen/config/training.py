@@ -41,7 +41,8 @@ class TrainConfig(Schema):
         int | None,
         Key(
             "Number of folds of a cross-validation: each fold is trained and segments its validation cases, which are "
-            "measured and reported; the models become an ensemble. Empty: one training.",
+            "measured and reported; the models become an ensemble. In a sweep, each trial trains all folds, and its "
+            "score is over the validation cases of all of them. Empty: one training.",
             ge=2,
             le=1000,
         ),
@@ -268,8 +269,12 @@ class SweepConfig(TrainConfig):
             yield conflict(message, "remove workers=, and set launcher.jobs= to the number of workers")
 
     def _fold_conflicts(self) -> Iterator[Issue]:
-        """Yield nothing: each trial trains its folds in turn, and workers= is the number of trials at once."""
-        yield from ()
+        """Yield the issues of a search with folds; workers= is the number of trials at once."""
+        if self.folds is not None and self.search.pruner != "none":
+            message = f"search.pruner={self.search.pruner} with folds={self.folds}, whose folds are trained in turn"
+            yield conflict(message, "use search.pruner=none")
+        if self.folds is not None and "train_subset" in self.search.parameters:
+            yield conflict(f"folds={self.folds} with a search over train_subset", "remove folds=")
 
     def _objective_conflicts(self) -> Iterator[Issue]:
         if not self.objectives:
