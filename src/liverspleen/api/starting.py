@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Start:
-    """A trained model whose network and input suit a training; `issues` are warnings."""
+    """A trained model whose network and input suit a training."""
 
     found: CheckedModel
-    issues: tuple[Issue, ...]
 
     @property
     def models(self) -> list[dict[str, Any]]:
@@ -63,14 +62,14 @@ def open_start(config: TrainConfig) -> Start | None:
     if config.start is None:
         return None
     from liverspleen.training.resumption import BEST, LAST
-    from liverspleen.training.start import reject_other_models, start_issues
+    from liverspleen.training.start import reject_other_models
 
     if any((config.output / name).exists() for name in (LAST, BEST)):
         return None
     found = checked_model(config.start)
     own = _description(config, found.description.get("pixel_mm"))
     reject_other_models(own, found.description, config.start)
-    return Start(found, tuple(start_issues(own, found.description, config.start)))
+    return Start(found)
 
 
 def _description(config: TrainConfig, pixel_mm: float | None) -> dict[str, Any]:
@@ -99,9 +98,10 @@ def beginning(
             the validation or test side.
     """
     from liverspleen.data.trained_on import reject_known
-    from liverspleen.training.start import reject_other_organs
+    from liverspleen.training.start import reject_other_organs, start_issues
 
-    record.issues.extend(start.issues)
+    own = _description(config, None)
+    record.issues.extend(start_issues(own, start.found.description, start.found.path))
     record.inputs["start"] = start.found.sha256
     reject_other_organs(taught, start.found.description["taught_organs"], start.found.path)
     reject_known(sides.validation, sides.tested, start.models)

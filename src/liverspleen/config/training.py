@@ -132,6 +132,16 @@ class TrainConfig(Schema):
         if self.folds is not None and self.trainer.nodes > 1:
             message = f"folds={self.folds} trains on one machine, but trainer.nodes={self.trainer.nodes}"
             yield conflict(message, "remove trainer.nodes=, or train each fold with its own command and split=")
+        if self.folds is not None and self.workers > 1 and self.trainer.devices > 1:
+            message = (
+                f"workers={self.workers} trains folds on one device each, but trainer.devices={self.trainer.devices}"
+            )
+            yield conflict(message, "remove workers= or trainer.devices=")
+        if self.folds is not None and self.trainer.minutes is not None:
+            message = "trainer.minutes= plans one training, but folds= trains several, which must have equal lengths"
+            yield conflict(
+                message, "give trainer.steps=, for example as many as one training with trainer.minutes= planned"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +177,8 @@ class BenchConfig(TrainConfig):
         for name in ("start", "freeze", "freeze_steps"):
             if getattr(self, name) is not None:
                 yield conflict(f"{name}= has no effect on bench", f"remove {name}=")
+        if self.trainer.minutes is not None or self.train_subset != 1:
+            yield conflict("trainer.minutes= and train_subset= have no effect on bench", "remove them")
         if self.matrix < (stride := self.network.output_stride):
             message = f"matrix={self.matrix} is below network.output_stride={stride}"
             yield conflict(message, f"use a matrix from {stride} to 4096")
