@@ -51,6 +51,8 @@ def test_keys_without_effect_are_rejected() -> None:
         (["workers=2"], "without folds="),
         (["folds=3", "trainer.nodes=2"], "one machine"),
         (["folds=1"], "folds=1"),
+        (["folds=3", "trainer.minutes=5"], "equal lengths"),
+        (["folds=3", "workers=2", "trainer.devices=2"], "one device each"),
     ):
         with pytest.raises(InputError, match=expected):
             compose("train", [*given, *words])
@@ -63,6 +65,7 @@ def test_overrides_of_python_values_compose_to_the_same_configuration() -> None:
     from liverspleen.api.folds import overrides
 
     values = {"cohort": Path("c.csv"), "output": "run", "trainer": {"steps": 7}, "network": "small", "start": None}
+    values |= {"loss": {"class_weights": {"liver": 2.0}}}
     assert compose("train", [*overrides(values)]) == compose("train", values=values)
 
 
@@ -107,7 +110,7 @@ def test_the_command_of_the_page_ends_in_tables_by_fold_and_an_ensemble(
     predicted = ["predict", "model=cv/ensemble", f"input={cohort}", "datasets=[test1]", "output=test"]
     assert main(predicted) == 0
     sidecar = json.loads(next(Path("test").glob("*_dseg.json")).read_text(encoding="utf-8"))
-    assert len(sidecar["liverspleen_settings"]["members"]) == FOLDS
+    assert len(sidecar["members"]) == FOLDS
 
 
 @pytest.mark.slow

@@ -160,9 +160,8 @@ def measured_costs(
 
     minutes = config.trainer.minutes
     assert minutes is not None
-    thawed = (
-        {} if config.freeze_steps is None else {"freeze": None, "freeze_steps": None}
-    )  # most steps train all weights
+    # most steps train all weights
+    thawed = {} if config.freeze_steps is None else {"freeze": None, "freeze_steps": None}
     config = with_values(config, {"trainer.steps": _PILOT_STEPS, **thawed})
 
     def build(pilot: Pilot) -> TrainingParts:

@@ -258,6 +258,11 @@ def _curve_issues(config: SweepConfig, given: Sequence[str]) -> Iterator[Issue]:
             listed = " and ".join(f"{name}=" for name in sorted(keys_given))
             message = f"seed is searched, so there is no confirmation, but {listed} is given"
             yield Issue("LS-SWP-042", message, f"remove {listed}; search.parameters= has the seeds")
+    if "train_subset" in search.parameters and (others := {*search.parameters} - {"train_subset", SEED}):
+        message = f"search: a learning curve has one recipe, but {', '.join(sorted(others))} is searched too"
+        yield Issue("LS-SWP-043", message, "remove it from search.parameters=, or remove train_subset")
+    if config.folds is not None and any(one.startswith("train_fraction=") for one in given):
+        yield Issue("LS-CFG-016", "train_fraction= has no effect with folds=", "remove one of them")
     if "train_subset" in search.parameters and (search.pruner != "none" or config.trainer.patience is not None):
         found = f"search.pruner={search.pruner}, trainer.patience={config.trainer.patience}"
         message = f"trainings with different numbers of patients need the same number of steps, but {found}"

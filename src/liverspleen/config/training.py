@@ -133,15 +133,11 @@ class TrainConfig(Schema):
             message = f"folds={self.folds} trains on one machine, but trainer.nodes={self.trainer.nodes}"
             yield conflict(message, "remove trainer.nodes=, or train each fold with its own command and split=")
         if self.folds is not None and self.workers > 1 and self.trainer.devices > 1:
-            message = (
-                f"workers={self.workers} trains folds on one device each, but trainer.devices={self.trainer.devices}"
-            )
+            message = f"workers={self.workers} trains on one device each, but trainer.devices={self.trainer.devices}"
             yield conflict(message, "remove workers= or trainer.devices=")
         if self.folds is not None and self.trainer.minutes is not None:
             message = "trainer.minutes= plans one training, but folds= trains several, which must have equal lengths"
-            yield conflict(
-                message, "give trainer.steps=, for example as many as one training with trainer.minutes= planned"
-            )
+            yield conflict(message, "give trainer.steps=, such as the number that trainer.minutes= plans for one fold")
 
 
 @dataclass(frozen=True, kw_only=True)
