@@ -108,7 +108,6 @@ class CrossValidation:
         self.record.inputs |= {"cohort": self.cohort.hash, **split_hashes(folder)}
         self.record.seeds["training"] = self.config.seed
         self._build_cache(next(iter(splits.values())))
-        self._reject_known_cases(splits)
         self._train(folder, [*splits])
         for name in splits:
             self._predict(name, folder / f"{name}.csv")
@@ -132,7 +131,11 @@ class CrossValidation:
         return self.config.cache or self.config.output / "cache"
 
     def _build_cache(self, split: Split) -> None:
-        """Store all cases once, before several trainings need them."""
+        """Store all cases once, before several trainings need them, and compare them with those of a start model.
+
+        Raises:
+            InputError: LS-TRN-031 the start model was trained on a case, which one of the folds validates.
+        """
         from liverspleen.data.atomic_folders import in_use
         from liverspleen.data.build import build_sides
 
@@ -140,27 +143,17 @@ class CrossValidation:
         with in_use(self._cache):
             sides = build_sides(self.cohort, split, self._cache, pixel_mm=self.pixel_mm, name="train", say=_say)
         self.record.issues.extend(sides.issues)
-
-    def _reject_known_cases(self, splits: Mapping[str, Split]) -> None:
-        """Reject a start model that was trained on a case of the folds, before the first training.
-
-        Raises:
-            InputError: LS-TRN-031.
-        """
-        from liverspleen.data.build import build_sides
+        start = self.config.start
+        if start is None or not start.exists():  # each training reports a missing file, unless it resumes
+            return
         from liverspleen.data.trained_on import reject_known
         from liverspleen.inference.lineage import lineage
         from liverspleen.inference.untrusted.model_file import checked_model
 
-        if self.config.start is None or not self.config.start.exists():
-            return
-        first, *_ = splits.values()
-        sides = build_sides(self.cohort, first, self._cache, pixel_mm=self.pixel_mm, name="train", say=None)
-        models = lineage(checked_model(self.config.start))
         try:
-            reject_known([*sides.training, *sides.validation], sides.tested, models)
+            reject_known([*sides.training, *sides.validation], sides.tested, lineage(checked_model(start)))
         except InputError as error:
-            hint = "use another start=, as each case of the folds is a validation case"
+            hint = "use another start=, because each case of the folds is a validation case"
             raise InputError([replace(issue, hint=hint) for issue in error.issues]) from error
 
     def _train(self, folder: Path, names: Sequence[str]) -> None:

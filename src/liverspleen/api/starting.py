@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liverspleen import assemble
 from liverspleen.config import TrainConfig
 from liverspleen.errors import InputError, Issue, counted
-from liverspleen.inference.lineage import lineage
+from liverspleen.inference.lineage import MOST_ANCESTORS, lineage
 from liverspleen.inference.untrusted.model_file import CheckedModel, checked_model
 from liverspleen.provenance import Run
 from liverspleen.training.tasks import is_first_process
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
     from liverspleen.data.build import CachedSides
     from liverspleen.training.recipe import Recipe
+
+
+_MOST_CASES = 20_000
+"""Recorded training cases of a start model and the models before it: model.json has at most 1 MiB and 50,000 values."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,21 @@ def open_start(config: TrainConfig) -> Start | None:
     found = checked_model(config.start)
     own = _description(config, found.description.get("pixel_mm"))
     reject_other_models(own, found.description, config.start)
+    reject_long_history(lineage(found), config.start)
     return Start(found)
+
+
+def reject_long_history(models: Sequence[Mapping[str, Any]], file: Path) -> None:
+    """Reject a start model whose records, added to those of the new model, a reader of models would reject.
+
+    Raises:
+        InputError: LS-TRN-054.
+    """
+    cases = sum(len(model["trained_on"]["cases"]) for model in models if model["trained_on"] is not None)
+    if cases > _MOST_CASES or len(models) > MOST_ANCESTORS:
+        message = f"start= has records of {counted(len(models), 'model')} and {counted(cases, 'training case')}"
+        message += f", expected at most {MOST_ANCESTORS} and {_MOST_CASES}"
+        raise InputError(Issue("LS-TRN-054", message, "start from an earlier model of this series", file=file))
 
 
 def _description(config: TrainConfig, pixel_mm: float | None) -> dict[str, Any]:

@@ -218,9 +218,17 @@ def _base(given: Sequence[str]) -> list[str]:
 
 
 def search_issues(config: SweepConfig, base: Sequence[str]) -> list[Issue]:
-    """Return the issues of the search that are known before the first trial."""
+    """Return the issues of the search that are known before the first trial.
+
+    Raises:
+        InputError: the model of `start=` cannot be used.
+    """
     if config.launcher.name == "slurm" and (issues := [*_stored_passwords(config)]):
         return issues
+    if config.start is not None:
+        from liverspleen.inference.untrusted.model_file import checked_model
+
+        checked_model(config.start)
     search = config.search
     try:
         space = Space.of(search.parameters)

@@ -55,6 +55,9 @@ def run_training(config: TrainConfig, *, used_s: float = 0.0) -> Training:
     tasks = task_issues(os.environ, devices=choice.devices, nodes=choice.nodes)
     if issues := [*assemble.bf16_issues(config), *tasks]:
         raise InputError(issues)
+    if (config.output / "fold0" / "run.json").exists():
+        message = "the folder has a cross-validation, but folds= is not given"
+        raise InputError(Issue("LS-TRN-004", message, "choose another output=", file=config.output))
     from liverspleen.data.atomic_folders import in_use
     from liverspleen.training.interruption import interruptible
 
