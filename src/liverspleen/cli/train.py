@@ -66,7 +66,7 @@ from liverspleen.errors import Issue
 from liverspleen.processes import process_seconds
 
 
-def run(config: TrainConfig, given: Sequence[str]) -> Sequence[Issue]:
+def run(config: TrainConfig, given: Sequence[str] = ()) -> Sequence[Issue]:
     """Train, resume, or report that the training is finished; with `folds=` a cross-validation."""
     if config.folds is not None:
         return run_folds(config, given).issues
