@@ -42,16 +42,14 @@ class Training:
     issues: tuple[Issue, ...]
 
 
-def run_training(config: TrainConfig, *, used_s: float = 0.0) -> Training:
+def run_training(config: TrainConfig) -> Training:
     """Train, resume, or report that the training is finished.
-
-    `used_s` is the time of the run before this call, in seconds; it counts for `trainer.minutes`.
 
     Raises:
         InputError: the configuration or the input cannot be used.
         KeyboardInterrupt: the training was stopped; its last step is saved.
     """
-    began, choice = time.monotonic() - used_s, config.trainer
+    began, choice = time.monotonic(), config.trainer
     tasks = task_issues(os.environ, devices=choice.devices, nodes=choice.nodes)
     if issues := [*assemble.bf16_issues(config), *tasks]:
         raise InputError(issues)

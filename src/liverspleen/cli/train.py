@@ -63,11 +63,10 @@ from liverspleen.api.folds import run_folds
 from liverspleen.api.training import run_training
 from liverspleen.config import TrainConfig
 from liverspleen.errors import Issue
-from liverspleen.processes import process_seconds
 
 
 def run(config: TrainConfig, given: Sequence[str] = ()) -> Sequence[Issue]:
     """Train, resume, or report that the training is finished; with `folds=` a cross-validation."""
     if config.folds is not None:
         return run_folds(config, given).issues
-    return run_training(config, used_s=process_seconds()).issues
+    return run_training(config).issues
