@@ -15,7 +15,7 @@ help:  ## this list
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,mlflow,onnx,slurm,tensorboard,wandb]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,jpeg,mlflow,onnx,slurm,tensorboard,wandb]'
 	@touch $@
 
 demo: $(READY)  ## the full pipeline on synthetic CT: train, predict, measure, report (outputs/demo)

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-LAST_FIXED_COLUMN = "seconds_per_slice"
-"""Last column of trials.csv before those of the searched parameters."""
+from liverspleen.sweep.tables import FIXED
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,8 @@ class Repeats:
 def read_trials(file: Path) -> tuple[pd.DataFrame, list[str]]:
     """Read trials.csv; return its rows and its factors. Levels are text."""
     table = pd.read_csv(file, dtype=str, keep_default_na=False)
-    factors = list(table.columns[table.columns.get_loc(LAST_FIXED_COLUMN) + 1 :])
-    for name in ("seconds", "dss", "dss_liver", "dss_spleen", "volume_bias_pct", LAST_FIXED_COLUMN):
+    factors = [name for name in table.columns if name not in FIXED]
+    for name in ("seconds", "dss", "dss_liver", "dss_spleen", "volume_bias_pct", "seconds_per_slice"):
         table[name] = pd.to_numeric(table[name], errors="coerce")
     return table, factors
 

@@ -45,19 +45,6 @@ def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return next(filter(None, names), platform.machine())
 
 
-def process_seconds() -> float:
-    """Return the time since the start of this process, imports included; 0.0 where it is unknown (not on Linux).
-
-    >>> process_seconds() >= 0
-    True
-    """
-    try:
-        fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - float(fields[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, AttributeError):
-        return 0.0
-
-
 def has_bf16_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Return whether the processor has instructions for bfloat16, according to Linux; False if this is unknown."""
     try:

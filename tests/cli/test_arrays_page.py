@@ -28,7 +28,7 @@ def run(block: str) -> dict[str, Any]:
 
 
 def test_the_page_has_the_examples_that_are_run_here() -> None:
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
 
 
 def test_an_image_is_segmented_and_measured(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +48,10 @@ def test_an_image_is_segmented_and_measured(model: Path, tmp_path: Path, monkeyp
     assert found["distances"].reason is None
     assert 0 < found["distances"].nsd < 1  # a network of 40 steps finds much of the box, not its border
     assert found["distances"].hd95_mm > 0
+    exec(compile(BLOCKS[1], "docs/python.md", "exec"), found)
+    assert found["liver_probability"].shape == found["labels"].shape
+    assert found["liver_probability"][liver].min() > 1 / 3  # the highest of three classes
+    assert found["liver_probability"][~liver].max() < 0.5 + 1e-6
 
 
 def test_volumes_of_a_table_become_limits_and_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +60,7 @@ def test_volumes_of_a_table_become_limits_and_a_figure(tmp_path: Path, monkeypat
     table = table[(table["dataset"] == "test1") & (table["structure"] == "liver")]
     wide = table.pivot_table(index="case_id", columns="reader", values="volume_cm3")
     wide.add_prefix("liver_").to_csv("volumes.csv")
-    result = run(BLOCKS[1])["result"]
+    result = run(BLOCKS[2])["result"]
     assert (round(result.bias, 2), round(result.limits.half_width, 2)) == (-0.17, 3.07)  # the paper's Table 3
     assert Path("bland_altman.png").stat().st_size > 1000
     pyplot.close("all")
@@ -65,7 +69,7 @@ def test_volumes_of_a_table_become_limits_and_a_figure(tmp_path: Path, monkeypat
 def test_tables_are_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("measurements.csv").write_bytes(MEASUREMENTS.read_bytes())
-    bias = run(BLOCKS[2])["bias"]
+    bias = run(BLOCKS[3])["bias"]
     assert round(bias["total"], 2) == -0.17
     assert (
         Path("table3.csv").read_text(encoding="utf-8").splitlines()[0] == ",liver,liver_p,spleen,spleen_p,ratio,ratio_p"

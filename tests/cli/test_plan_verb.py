@@ -77,6 +77,22 @@ def test_cases_of_a_learning_curve_are_printed_and_written(tmp_path: Path, capsy
     assert (content["question"], content["curve"]["cases"]) == ("cases", 50)
 
 
+@pytest.mark.parametrize(
+    ("dss", "expected"),
+    [  # the curve is 0.95 - 0.5 / sqrt(n): 2.04 cases, and 278 cases
+        (0.6, "a DSS of 0.6 needs at most 10 cases, the smallest number tried"),
+        (0.92, "this is more than the numbers tried: it holds only if the curve continues in the same way"),
+    ],
+)
+def test_need_outside_of_the_numbers_tried_is_stated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dss: float, expected: str
+) -> None:
+    rows = [(n, 0.95 - 0.5 / n**0.5 + noise) for n in (10, 20, 40, 80) for noise in (-0.0005, 0.0005)]
+    (tmp_path / "curve.csv").write_text("cases,dss\n" + "".join(f"{n},{one}\n" for n, one in rows))
+    assert main(["plan", "question=cases", f"curve={tmp_path / 'curve.csv'}", f"dss={dss}"]) == 0
+    assert expected in capsys.readouterr().out
+
+
 def test_flat_curve_does_not_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [f"{n},{seed},{0.9 + 0.01 * (-1) ** (n + seed)}" for seed in (0, 1) for n in (5, 10, 21, 40)]
     assert main(["plan", "question=cases", curve(tmp_path / "c.csv", rows), "dss=0.95"]) == 0

@@ -53,7 +53,7 @@ def rows(folder: Path, name: str = "trials.csv") -> list[dict[str, str]]:
         (["search.sampler=grid"], "LS-SWP-002: a grid needs choices, or ranges with a step"),
         (
             ["search=own", "search.parameters={seed: [1, 2]}"],
-            "LS-SWP-003: search: seed is not a key or group of train that can be",
+            "LS-SWP-041: search: seed is searched with search.sampler=tpe; use",
         ),
         (
             ["search=own", "search.parameters={optimizer.rate: [1, 2]}"],

@@ -8,6 +8,7 @@ from typing import Any
 
 from hinting import Call, hint
 
+from liverspleen.api.folds import folds_of
 from liverspleen.cohort.covariates import read_covariates
 from liverspleen.cohort.folder import open_cohort
 from liverspleen.cohort.identity import read_key
@@ -16,6 +17,7 @@ from liverspleen.cohort.manifest import read_cohort
 from liverspleen.cohort.split import SIDES, read_split, read_splits, write_split
 from liverspleen.cohort.stratified import folds_by_patient, read_or_create_split, split_by_patient
 from liverspleen.cohort.vocabulary import PAPER, Vocabulary
+from liverspleen.config import compose
 
 COHORT = "case_id,patient_id,image\nA,P1,a.nii\nB,P2,b.nii\n"
 COVARIATES = "source,sex\na,F\nb,M\n"
@@ -334,6 +336,18 @@ def folder_without_split(folder: Path):
     yield lambda: read_splits(folds, cohort)
     write_split(folds / "fold0.csv", folds_by_patient(cohort, folds=2)[0])
     yield lambda: read_splits(folds, cohort)
+
+
+@hint("LS-SPL-018", "give folds=2, or another folder")
+def another_number_of_folds(folder: Path):
+    table = trainable(folder)
+    cohort, folds = read_cohort(table), folder / "folds"
+    folds.mkdir()
+    for number, fold in enumerate(folds_by_patient(cohort, folds=2)):
+        write_split(folds / f"fold{number}.csv", fold)
+    keys = [f"cohort={table}", f"output={folder / 'cv'}", f"split={folds}"]
+    yield lambda: folds_of(compose("train", [*keys, "folds=3"]), cohort)
+    yield lambda: folds_of(compose("train", [*keys, "folds=2"]), cohort)
 
 
 @hint("LS-SPL-012", "give it as split=, or choose another output=")

@@ -22,6 +22,7 @@ from liverspleen.api import training as api
 from liverspleen.cli.main import main
 from liverspleen.training import pilot as pilots
 from liverspleen.training.budget import Costs, planned_steps
+from liverspleen.training.interruption import interruptible
 from liverspleen.training.pilot import Pilot
 
 SLOW = Costs(startup_s=0.0, step_s=600.0, validation_s=0.0, checkpoint_s=0.0)
@@ -104,7 +105,8 @@ def test_costs_are_those_of_the_clock(tmp_path: Path) -> None:
     module: Any = SimpleNamespace(eval=lambda: None, validation_step=lambda batch, index: None)
     pilot.setup(trainer, module, "fit")
     clock.now += 6.0  # until the first step
-    pilot.on_train_start(trainer, module)
+    with interruptible():  # which restores the signal handlers
+        pilot.on_train_start(trainer, module)
     batch = 0
     for seconds in (30.0, 2.0, 4.0, 2.0, 6.0):  # the first one with compilation ends the warm-up
         assert not trainer.should_stop

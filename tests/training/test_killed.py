@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -39,10 +40,10 @@ def run_until(place: str, count: int, delay_s: float, command: list[str]) -> Non
         whole = getattr(owner, name)
         setattr(owner, name, lambda *a, **k: (die(), whole(*a, **k))[1])
 
-    def half_saved(content: object, file: Path) -> None:
+    def half_saved(content: object, file: BinaryIO) -> None:
         whole_save(content, file)
         if left == 1:
-            os.truncate(file, file.stat().st_size // 2)
+            file.truncate(file.tell() // 2)
         die()
 
     if place == "half a checkpoint":

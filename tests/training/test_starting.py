@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from test_recipe import stop_at
 from tiny import assert_same_result, split_file, train, weights
 
+from liverspleen.api.starting import reject_long_history
 from liverspleen.cli.main import main
 from liverspleen.data.cache import CachedCase
 from liverspleen.data.trained_on import reject_known, salt_of, salted, trained_on
@@ -349,3 +351,10 @@ def test_the_encoder_of_a_unet_is_its_way_down(name: str) -> None:
     outside = [one for one, parameter in network.named_parameters() if id(parameter) not in inside]
     assert outside == [one for one, _ in network.named_parameters() if one.removeprefix("body.").startswith(tuple(ups))]
     assert 0 < len(outside) < len(inside)
+
+
+@pytest.mark.parametrize(("cases", "models", "rejected"), [(20_000, 1, False), (20_001, 1, True), (1, 101, True)])
+def test_a_history_that_no_reader_of_models_accepts_is_rejected(cases: int, models: int, rejected: bool) -> None:
+    record = {"trained_on": {"salt": "1", "cases": ["0" * 16] * cases}}
+    with pytest.raises(InputError, match="LS-TRN-054") if rejected else nullcontext():
+        reject_long_history([record] * models, Path("start.zip"))

@@ -160,7 +160,9 @@ def measured_costs(
 
     minutes = config.trainer.minutes
     assert minutes is not None
-    config = with_values(config, {"trainer.steps": _PILOT_STEPS})
+    # most steps train all weights
+    thawed = {} if config.freeze_steps is None else {"freeze": None, "freeze_steps": None}
+    config = with_values(config, {"trainer.steps": _PILOT_STEPS, **thawed})
 
     def build(pilot: Pilot) -> TrainingParts:
         data = assemble.data_module(config, training, validation, start=0)

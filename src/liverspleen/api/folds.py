@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import Split, is_trainable, read_splits, split_hashes, write_split
 from liverspleen.cohort.stratified import folds_by_patient
 from liverspleen.cohort.vocabulary import DEVELOPMENT
-from liverspleen.config import TrainConfig, compose
+from liverspleen.config import TrainConfig, compose, keys
 from liverspleen.config.key import conflict
 from liverspleen.data.pixel_size import median_pixel_mm, pixel_line
 from liverspleen.display import duration
@@ -38,6 +38,9 @@ REPLACED: Final = frozenset({"folds", "workers", "split", "cache", "output", "co
 
 ENSEMBLE: Final = "ensemble"
 
+_ABOUT_TESTS: Final = frozenset({"LS-REP-030", "LS-REP-031", "LS-REP-041", "LS-REP-042"})
+"""Notes that a report without test datasets has parts missing; they are in the record of the report."""
+
 
 def run_folds(config: TrainConfig, given: Sequence[str]) -> Training:
     """Train each fold, segment each case with the model that was not trained on it, measure, report, and export.
@@ -52,6 +55,9 @@ def run_folds(config: TrainConfig, given: Sequence[str]) -> Training:
     """
     if issues := [*_given_issues(given), *_task_issues()]:
         raise InputError(issues)
+    if any((config.output / name).exists() for name in ("last.ckpt", "best.ckpt")):
+        message = "the folder has a single training, but folds= is given"
+        raise InputError(Issue("LS-TRN-004", message, "choose another output=", file=config.output))
     with recorded("train", config, config.output) as record:
         cohort = assemble.cohort(config.cohort, config, table=config.output / "cohort.csv")
         record.issues.extend(cohort.issues)
@@ -125,7 +131,11 @@ class CrossValidation:
         return self.config.cache or self.config.output / "cache"
 
     def _build_cache(self, split: Split) -> None:
-        """Store all cases once, before several trainings need them."""
+        """Store all cases once, before several trainings need them, and compare them with those of a start model.
+
+        Raises:
+            InputError: LS-TRN-031 the start model was trained on a case, which one of the folds validates.
+        """
         from liverspleen.data.atomic_folders import in_use
         from liverspleen.data.build import build_sides
 
@@ -133,6 +143,18 @@ class CrossValidation:
         with in_use(self._cache):
             sides = build_sides(self.cohort, split, self._cache, pixel_mm=self.pixel_mm, name="train", say=_say)
         self.record.issues.extend(sides.issues)
+        start = self.config.start
+        if start is None or not start.exists():  # each training reports a missing file, unless it resumes
+            return
+        from liverspleen.data.trained_on import reject_known
+        from liverspleen.inference.lineage import lineage
+        from liverspleen.inference.untrusted.model_file import checked_model
+
+        try:
+            reject_known([*sides.training, *sides.validation], sides.tested, lineage(checked_model(start)))
+        except InputError as error:
+            hint = "use another start=, because each case of the folds is a validation case"
+            raise InputError([replace(issue, hint=hint) for issue in error.issues]) from error
 
     def _train(self, folder: Path, names: Sequence[str]) -> None:
         """Train the folds, `workers=` at once.
@@ -193,7 +215,8 @@ class CrossValidation:
         paths = {"cohort": self.cohort.path, "root": self.cohort.root, "split": folder / f"{name}.csv"}
         paths |= {"cache": self._cache, "output": self._run(name)}
         decided = [] if self.pixel_mm is None else [f"slices.pixel_mm={self.pixel_mm}"]
-        return [*PROGRAM, "train", *kept, *decided, *(f"{key}={path}" for key, path in paths.items())]
+        single = ["folds=", "workers=1"]  # a choice of conf= may have them
+        return [*PROGRAM, "train", *kept, *single, *decided, *(f"{key}={path}" for key, path in paths.items())]
 
     def _relay(self, name: str, run: Path) -> None:
         """Print the issues of a training that are not known from the cohort and the cache."""
@@ -242,7 +265,8 @@ class CrossValidation:
                 output=output / "report",
             )
         )
-        self.record.issues.extend([*measured.issues, *reported.issues])
+        shown = [issue for issue in reported.issues if issue.code not in _ABOUT_TESTS]
+        self.record.issues.extend([*measured.issues, *shown])
 
     def _export(self, names: Sequence[str], folder: Path) -> None:
         """Write the ensemble package of the models, with their validation; keep one that is newer than the models."""
@@ -280,13 +304,19 @@ def overrides(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     >>> list(overrides({"folds": 5, "trainer": {"steps": 20, "patience": None}, "network": "small"}))
     ['folds=5', 'trainer.steps=20', 'trainer.patience=', 'network=small']
     """
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from overrides(value, f"{prefix}{name}.")
-        elif value is None or isinstance(value, str | os.PathLike):
-            yield f"{prefix}{name}={'' if value is None else os.fspath(value)}"
+    known = {key.name for key in keys(TrainConfig)}
+    for part, value in values.items():
+        name = f"{prefix}{part}"
+        if isinstance(value, Mapping) and name not in known:
+            yield from overrides(value, f"{name}.")
+        elif isinstance(value, Mapping):
+            yield f"{name}={{{', '.join(f'{key}: {json.dumps(one)}' for key, one in value.items())}}}"
+        elif value is None:
+            yield f"{name}={'' if name in known else 'null'}"
+        elif isinstance(value, str | os.PathLike):
+            yield f"{name}={os.fspath(value)}"
         else:
-            yield f"{prefix}{name}={json.dumps(value)}"
+            yield f"{name}={json.dumps(value)}"
 
 
 @contextmanager

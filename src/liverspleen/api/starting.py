@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liverspleen import assemble
 from liverspleen.config import TrainConfig
 from liverspleen.errors import InputError, Issue, counted
-from liverspleen.inference.lineage import lineage
+from liverspleen.inference.lineage import MOST_ANCESTORS, lineage
 from liverspleen.inference.untrusted.model_file import CheckedModel, checked_model
 from liverspleen.provenance import Run
 from liverspleen.training.tasks import is_first_process
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from liverspleen.training.recipe import Recipe
 
 
+_MOST_CASES = 20_000
+"""Recorded training cases of a start model and the models before it: model.json has at most 1 MiB and 50,000 values."""
+
+
 @dataclass(frozen=True)
 class Start:
-    """A trained model whose network and input suit a training; `issues` are warnings."""
+    """A trained model whose network and input suit a training."""
 
     found: CheckedModel
-    issues: tuple[Issue, ...]
 
     @property
     def models(self) -> list[dict[str, Any]]:
@@ -63,14 +67,28 @@ def open_start(config: TrainConfig) -> Start | None:
     if config.start is None:
         return None
     from liverspleen.training.resumption import BEST, LAST
-    from liverspleen.training.start import reject_other_models, start_issues
+    from liverspleen.training.start import reject_other_models
 
     if any((config.output / name).exists() for name in (LAST, BEST)):
         return None
     found = checked_model(config.start)
     own = _description(config, found.description.get("pixel_mm"))
     reject_other_models(own, found.description, config.start)
-    return Start(found, tuple(start_issues(own, found.description, config.start)))
+    reject_long_history(lineage(found), config.start)
+    return Start(found)
+
+
+def reject_long_history(models: Sequence[Mapping[str, Any]], file: Path) -> None:
+    """Reject a start model whose records, added to those of the new model, a reader of models would reject.
+
+    Raises:
+        InputError: LS-TRN-054.
+    """
+    cases = sum(len(model["trained_on"]["cases"]) for model in models if model["trained_on"] is not None)
+    if cases > _MOST_CASES or len(models) > MOST_ANCESTORS:
+        message = f"start= has records of {counted(len(models), 'model')} and {counted(cases, 'training case')}"
+        message += f", expected at most {MOST_ANCESTORS} and {_MOST_CASES}"
+        raise InputError(Issue("LS-TRN-054", message, "start from an earlier model of this series", file=file))
 
 
 def _description(config: TrainConfig, pixel_mm: float | None) -> dict[str, Any]:
@@ -99,9 +117,10 @@ def beginning(
             the validation or test side.
     """
     from liverspleen.data.trained_on import reject_known
-    from liverspleen.training.start import reject_other_organs
+    from liverspleen.training.start import reject_other_organs, start_issues
 
-    record.issues.extend(start.issues)
+    own = _description(config, None)
+    record.issues.extend(start_issues(own, start.found.description, start.found.path))
     record.inputs["start"] = start.found.sha256
     reject_other_organs(taught, start.found.description["taught_organs"], start.found.path)
     reject_known(sides.validation, sides.tested, start.models)

@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 from liverspleen import assemble
 from liverspleen.api.automatic import precision_of
+from liverspleen.api.folds import folds_of
 from liverspleen.api.training import split_of
-from liverspleen.cohort.split import SIDES
+from liverspleen.cohort.split import SIDES, split_hashes
 from liverspleen.config import SweepConfig, TrainConfig, compose, groups, keys
 from liverspleen.credentials import may_have_password, without_credentials
 from liverspleen.errors import InputError, Issue, counted
@@ -112,8 +113,14 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
     with exclusive(out / ".lock"):
         cohort = assemble.cohort(config.cohort, config, table=out / "cohort.csv")
         record.issues.extend(cohort.issues)
-        split, split_file = split_of(config, cohort)
-        validation = split.cases(cohort, SIDES[1])
+        if config.folds is None:
+            split, split_file = split_of(config, cohort)
+            splits, hashes, folds = [split], {"split": sha256_of(split_file)}, {}
+        else:
+            split_file, found = folds_of(config, cohort)
+            splits, hashes = [*found.values()], split_hashes(split_file)
+            folds = {name: (split_file / f"{name}.csv").resolve() for name in found}
+        validation = [case for split in splits for case in split.cases(cohort, SIDES[1])]
         if not validation:
             message = "the split has no validation cases, which a sweep needs to compare configurations"
             raise InputError(
@@ -121,7 +128,7 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
                     "LS-SWP-004", message, "give a split with validation cases, or train_fraction=0.8", file=split_file
                 )
             )
-        record.inputs |= {"cohort": cohort.hash, "split": sha256_of(split_file)}
+        record.inputs |= {"cohort": cohort.hash, **hashes}
         record.seeds["sweep"] = config.seed
         name = config.study or _name(out)
         # a folder name may contain ? and %, which have a meaning in a URL
@@ -142,7 +149,8 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
         about["base"] = [*map(without_credentials, base)]
         write_record(out / "study.json", about)
     cache = config.cache or out / "cache"
-    fixed = [f"split={split_file.resolve()}", f"cache={cache.resolve()}", f"logger.wandb_group={_group(config, name)}"]
+    fixed = [f"cache={cache.resolve()}", f"logger.wandb_group={_group(config, name)}"]
+    fixed += [] if folds else [f"split={split_file.resolve()}"]
     return Sweep(
         folder=out.resolve(),
         study=study,
@@ -153,6 +161,7 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
         conditions={case.case_id: case.condition for case in validation},
         prunes=search.pruner != "none",
         say=say,
+        folds=folds,
     )
 
 
@@ -204,14 +213,22 @@ def _identity(config: SweepConfig, record: Run) -> dict[str, Any]:
 def _base(given: Sequence[str]) -> list[str]:
     """Return the overrides of the command line that every trial gets."""
     own = {field.name for field in fields(SweepConfig)} - {field.name for field in fields(TrainConfig)}
-    replaced = own | {"output", "split", "cache", "seed"}
+    replaced = own | {"output", "split", "folds", "workers", "cache", "seed"}
     return [override for override in given if override.partition("=")[0].partition(".")[0] not in replaced]
 
 
 def search_issues(config: SweepConfig, base: Sequence[str]) -> list[Issue]:
-    """Return the issues of the search that are known before the first trial."""
+    """Return the issues of the search that are known before the first trial.
+
+    Raises:
+        InputError: the model of `start=` cannot be used.
+    """
     if config.launcher.name == "slurm" and (issues := [*_stored_passwords(config)]):
         return issues
+    if config.start is not None:
+        from liverspleen.inference.untrusted.model_file import checked_model
+
+        checked_model(config.start)
     search = config.search
     try:
         space = Space.of(search.parameters)
@@ -249,6 +266,11 @@ def _curve_issues(config: SweepConfig, given: Sequence[str]) -> Iterator[Issue]:
             listed = " and ".join(f"{name}=" for name in sorted(keys_given))
             message = f"seed is searched, so there is no confirmation, but {listed} is given"
             yield Issue("LS-SWP-042", message, f"remove {listed}; search.parameters= has the seeds")
+    if "train_subset" in search.parameters and (others := {*search.parameters} - {"train_subset", SEED}):
+        message = f"search: a learning curve has one recipe, but {', '.join(sorted(others))} is searched too"
+        yield Issue("LS-SWP-043", message, "remove it from search.parameters=, or remove train_subset")
+    if config.folds is not None and any(one.startswith("train_fraction=") for one in given):
+        yield Issue("LS-CFG-016", "train_fraction= has no effect with folds=", "remove one of them")
     if "train_subset" in search.parameters and (search.pruner != "none" or config.trainer.patience is not None):
         found = f"search.pruner={search.pruner}, trainer.patience={config.trainer.patience}"
         message = f"trainings with different numbers of patients need the same number of steps, but {found}"

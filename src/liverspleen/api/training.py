@@ -42,19 +42,20 @@ class Training:
     issues: tuple[Issue, ...]
 
 
-def run_training(config: TrainConfig, *, used_s: float = 0.0) -> Training:
+def run_training(config: TrainConfig) -> Training:
     """Train, resume, or report that the training is finished.
-
-    `used_s` is the time of the run before this call, in seconds; it counts for `trainer.minutes`.
 
     Raises:
         InputError: the configuration or the input cannot be used.
         KeyboardInterrupt: the training was stopped; its last step is saved.
     """
-    began, choice = time.monotonic() - used_s, config.trainer
+    began, choice = time.monotonic(), config.trainer
     tasks = task_issues(os.environ, devices=choice.devices, nodes=choice.nodes)
     if issues := [*assemble.bf16_issues(config), *tasks]:
         raise InputError(issues)
+    if (config.output / "fold0" / "run.json").exists():
+        message = "the folder has a cross-validation, but folds= is not given"
+        raise InputError(Issue("LS-TRN-004", message, "choose another output=", file=config.output))
     from liverspleen.data.atomic_folders import in_use
     from liverspleen.training.interruption import interruptible
 

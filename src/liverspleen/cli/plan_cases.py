@@ -73,6 +73,9 @@ def _read(file: Path) -> _Table:
         cases, dss = ([float(row[name]) for row in filled] for name in ("cases", "dss"))
     except (TypeError, ValueError) as error:
         raise rejected(f"a row has no number of cases or no DSS ({error})") from error
+    without = sum(not row["seed"] for row in filled) if "seed" in rows[0] else 0
+    if 0 < without < len(filled):
+        raise rejected(f"{counted(without, 'row')} without a seed, expected one in each row or none")
     return _Table(cases, dss, [row["seed"] for row in filled if row.get("seed")], len(rows) - len(filled))
 
 
@@ -91,9 +94,14 @@ def _lines(found: LearningCurve) -> Iterator[str]:
     yield f"plan: cases, dss={found.wanted_dss:g}, {counted(found.n_trainings, 'training')} with {sizes}"
     law = f"DSS = {fixed(found.asymptote, DSS_DIGITS)} - {found.drop:.3g} n^-{found.power:.2f}"
     yield f"  {law}, SD of a training about the curve {fixed(found.residual_sd, DSS_DIGITS + 1)}"
-    if found.cases_ci is not None:
+    if found.cases is not None and found.cases < found.sizes[0]:
+        smallest = counted(found.sizes[0], "case")
+        yield f"  a DSS of {found.wanted_dss:g} needs at most {smallest}, the smallest number tried"
+    elif found.cases_ci is not None:
         lower, upper = map(math.floor, found.cases_ci)
         yield f"  a DSS of {found.wanted_dss:g} needs {found.cases} cases (95 % CI {lower} to {upper})"
+        if found.cases is not None and found.cases > found.sizes[-1]:
+            yield "  this is more than the numbers tried: it holds only if the curve continues in the same way"
     elif found.at_least is not None and found.at_least > 1:
         yield f"  a DSS of {found.wanted_dss:g} needs at least {found.at_least} cases; there is no upper limit"
     else:

@@ -30,6 +30,7 @@ Training is rejected in these cases:
 examples
   liverspleen train cohort=cohort.csv split=split/split.csv output=outputs/model experiment=phantom trainer.steps=2000
   liverspleen train cohort=folder output=outputs/model
+  liverspleen train cohort=cohort.csv output=outputs/cv folds=5
   liverspleen train cohort=new.csv output=outputs/new start=model.zip experiment=finetune network=small slices=abdomen
 
 inputs
@@ -47,6 +48,7 @@ outputs, in output=
   split.csv              the split, if split= is empty
   cohort.csv             table of the files, if the cohort is a folder of images
   run.json               command, configuration, versions and hashes
+  with folds=            split/, fold0/, ..., predictions/, measure/, report/ and the model package ensemble/
 
 exit codes
   0: finished, possibly with warnings; 2: input rejected, or cases rejected and the others used (each issue is
@@ -61,11 +63,10 @@ from liverspleen.api.folds import run_folds
 from liverspleen.api.training import run_training
 from liverspleen.config import TrainConfig
 from liverspleen.errors import Issue
-from liverspleen.processes import process_seconds
 
 
-def run(config: TrainConfig, given: Sequence[str]) -> Sequence[Issue]:
+def run(config: TrainConfig, given: Sequence[str] = ()) -> Sequence[Issue]:
     """Train, resume, or report that the training is finished; with `folds=` a cross-validation."""
     if config.folds is not None:
         return run_folds(config, given).issues
-    return run_training(config, used_s=process_seconds()).issues
+    return run_training(config).issues

@@ -41,7 +41,8 @@ class TrainConfig(Schema):
         int | None,
         Key(
             "Number of folds of a cross-validation: each fold is trained and segments its validation cases, which are "
-            "measured and reported; the models become an ensemble. Empty: one training.",
+            "measured and reported; the models become an ensemble. In a sweep, each trial trains all folds, and its "
+            "score is over the validation cases of all of them. Empty: one training.",
             ge=2,
             le=1000,
         ),
@@ -131,6 +132,12 @@ class TrainConfig(Schema):
         if self.folds is not None and self.trainer.nodes > 1:
             message = f"folds={self.folds} trains on one machine, but trainer.nodes={self.trainer.nodes}"
             yield conflict(message, "remove trainer.nodes=, or train each fold with its own command and split=")
+        if self.folds is not None and self.workers > 1 and self.trainer.devices > 1:
+            message = f"workers={self.workers} trains on one device each, but trainer.devices={self.trainer.devices}"
+            yield conflict(message, "remove workers= or trainer.devices=")
+        if self.folds is not None and self.trainer.minutes is not None:
+            message = "trainer.minutes= plans one training, but folds= trains several, which must have equal lengths"
+            yield conflict(message, "give trainer.steps=, such as the number that trainer.minutes= plans for one fold")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +173,8 @@ class BenchConfig(TrainConfig):
         for name in ("start", "freeze", "freeze_steps"):
             if getattr(self, name) is not None:
                 yield conflict(f"{name}= has no effect on bench", f"remove {name}=")
+        if self.trainer.minutes is not None or self.train_subset != 1:
+            yield conflict("trainer.minutes= and train_subset= have no effect on bench", "remove them")
         if self.matrix < (stride := self.network.output_stride):
             message = f"matrix={self.matrix} is below network.output_stride={stride}"
             yield conflict(message, f"use a matrix from {stride} to 4096")
@@ -268,8 +277,12 @@ class SweepConfig(TrainConfig):
             yield conflict(message, "remove workers=, and set launcher.jobs= to the number of workers")
 
     def _fold_conflicts(self) -> Iterator[Issue]:
-        """Yield nothing: each trial trains its folds in turn, and workers= is the number of trials at once."""
-        yield from ()
+        """Yield the issues of a search with folds; workers= is the number of trials at once."""
+        if self.folds is not None and self.search.pruner != "none":
+            message = f"search.pruner={self.search.pruner} with folds={self.folds}, whose folds are trained in turn"
+            yield conflict(message, "use search.pruner=none")
+        if self.folds is not None and "train_subset" in self.search.parameters:
+            yield conflict(f"folds={self.folds} with a search over train_subset", "remove folds=")
 
     def _objective_conflicts(self) -> Iterator[Issue]:
         if not self.objectives:

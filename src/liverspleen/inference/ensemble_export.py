@@ -113,6 +113,10 @@ def _files(
 def _description(members: Sequence[tuple[bytes, Mapping[str, Any]]], name: str, license: str | None) -> dict[str, Any]:
     """Return the content of ensemble.json without the hashes of its files."""
     licenses = {content["license"] for _, content in members}
+    if license is not None and (other := licenses - {license}):
+        stated = ", ".join(sorted(one or "not stated" for one in other))
+        message = f"license={license}, but the license of a member is {stated}"
+        raise InputError(Issue("LS-XPT-012", message, "remove license=, or export the checkpoints of the members"))
     return {
         "format": ENSEMBLE_PACKAGE.number,
         "name": name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from liverspleen.organs import ORGAN_KEYS
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from liverspleen.inference.untrusted.model_file import CheckedModel
 
 _SHA256, _SALT, _HASH = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{1,64}"), re.compile(r"[0-9a-f]{16}")
-_MOST = 100  # models before a model
+MOST_ANCESTORS: Final = 100
+"""Models before a model."""
 
 
 def lineage(found: CheckedModel) -> list[dict[str, Any]]:
@@ -68,7 +69,7 @@ def is_trained_on(value: Any) -> bool:
 
 def are_ancestors(value: Any) -> bool:
     """Return whether the value is a list of records as `lineage` makes them, or None."""
-    return value is None or (isinstance(value, list) and len(value) <= _MOST and all(map(_is_record, value)))
+    return value is None or (isinstance(value, list) and len(value) <= MOST_ANCESTORS and all(map(_is_record, value)))
 
 
 def _matches(pattern: re.Pattern[str], value: Any) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_CONSTANT_BYTES = 64 << 20
 """Largest constant that the runtime may compute while it loads a model."""
 
-_EXPORT_AGAIN = "export the model again with liverspleen export onnx=true"
+_EXPORT_AGAIN = "export the checkpoint again (of an ensemble all checkpoints) with liverspleen export onnx=true"
 
 
 class OnnxNetwork:

@@ -84,6 +84,17 @@ class Result:
         return fmean(defined) if defined else None
 
 
+def pooled(results: Sequence[Result]) -> Result:
+    """Return the results of the folds of a cross-validation as one: all cases, and the mean time per slice.
+
+    The numbers of patients and cases that were trained with are those of one training, or unknown.
+    """
+    if len(results) == 1:
+        return results[0]
+    times = [one.seconds_per_slice for one in results if one.seconds_per_slice is not None]
+    return Result(tuple(case for one in results for case in one.cases), fmean(times) if times else None)
+
+
 def read_result(run: Path) -> Result:
     """Read the result in the folder of a finished training.
 

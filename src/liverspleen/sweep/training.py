@@ -6,6 +6,7 @@ import csv
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ class StopSignals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
-        for number in STOP_SIGNALS:
+        in_main = threading.current_thread() is threading.main_thread()  # others cannot install handlers
+        for number in STOP_SIGNALS if in_main else ():
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
                 self._before[number] = signal.signal(number, self._count)
         return self

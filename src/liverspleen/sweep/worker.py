@@ -49,7 +49,7 @@ from liverspleen.sweep.plan import (
     next_trial,
     training_seed,
 )
-from liverspleen.sweep.results import Result, read_result, run_records
+from liverspleen.sweep.results import Result, pooled, read_result, run_records
 from liverspleen.sweep.space import Space, to_overrides, without_seed
 from liverspleen.sweep.standing import standing, time_left
 from liverspleen.sweep.study import Study
@@ -72,6 +72,7 @@ class Sweep:
         conditions: of the validation cases, by case_id.
         prunes: whether search trials may be pruned.
         say: prints a line.
+        folds: splits of a cross-validation, by name; a trial trains all of them in turn. Empty: one training.
     """
 
     folder: Path
@@ -83,6 +84,7 @@ class Sweep:
     conditions: Mapping[str, str]
     prunes: bool
     say: Callable[[str], None]
+    folds: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def lock(self) -> Path:
@@ -92,6 +94,15 @@ class Sweep:
     def run(self, number: int) -> Path:
         """Return the folder of a trial."""
         return self.folder / "trials" / f"{number:04d}"
+
+    def trainings(self, number: int) -> dict[Path, Path | None]:
+        """Return the folders of the trainings of a trial, each with its split; None if the command has it."""
+        run = self.run(number)
+        return {run / name: split for name, split in self.folds.items()} or {run: None}
+
+    def has_started(self, number: int) -> bool:
+        """Return whether a training of a trial has started."""
+        return any((run / LOG).exists() for run in self.trainings(number))
 
     def lock_trial(self, number: int) -> int | None:
         """Lock a trial and return the descriptor of its lock; None if a worker or a training holds it."""
@@ -181,7 +192,7 @@ class Worker:
 
     def _discard_surplus(self, record: TrialRecord, records: Sequence[TrialRecord]) -> bool:
         """Discard a surplus trial whose training has not started, also one that a killed worker registered."""
-        if (self.sweep.run(record.number) / LOG).exists() or not is_surplus(self.sweep.plan, record, records):
+        if self.sweep.has_started(record.number) or not is_surplus(self.sweep.plan, record, records):
             return False
         self.sweep.study.discard(record.number)
         return True
@@ -189,18 +200,11 @@ class Worker:
     def _train(self, record: TrialRecord, lock: int) -> None:
         """Train a trial and store its outcome in the study."""
         sweep, records = self.sweep, self.sweep.study.records()
-        resumed = (sweep.run(record.number) / LOG).exists()
+        resumed = sweep.has_started(record.number)
         self._say(f"{'resumed' if resumed else 'started'} in trials/{record.number:04d}", record, records)
         heartbeat, pruning = _Heartbeat(sweep.study, record.number, record.seconds or 0.0), _Pruning(sweep, record)
         try:
-            end = train(
-                self._command(record),
-                sweep.run(record.number),
-                lock=lock,
-                stop=self.stop,
-                should_end=lambda: heartbeat.trial_ended or pruning(),
-                heartbeat=heartbeat,
-            )
+            end = self._trained(record, lock, heartbeat, pruning)
         except Interrupted:
             sweep.study.heartbeat(record.number, heartbeat.seconds)
             raise
@@ -211,24 +215,42 @@ class Worker:
         sweep.study.tell(record.number, state, outcome, objectives, values=record.values)
         self._log(record, state, outcome)
 
-    def _command(self, record: TrialRecord) -> list[str]:
+    def _trained(self, record: TrialRecord, lock: int, heartbeat: _Heartbeat, pruning: _Pruning) -> TrainingEnd:
+        """Run the trainings of a trial until one fails or is pruned."""
+        seconds, end = 0.0, TrainingEnd(0.0, "there is no training")
+        for run, split in self.sweep.trainings(record.number).items():
+            end = train(
+                self._command(record, run, split),
+                run,
+                lock=lock,
+                stop=self.stop,
+                should_end=lambda: heartbeat.trial_ended or pruning(),
+                heartbeat=heartbeat,
+            )
+            seconds += end.seconds
+            if end.reason or end.pruned or heartbeat.trial_ended:
+                break
+        return replace(end, seconds=seconds)
+
+    def _command(self, record: TrialRecord, run: Path, split: Path | None) -> list[str]:
         """Return the command of a training."""
         sweep = self.sweep
-        own = [f"seed={training_seed(sweep.plan, record)}", f"output={sweep.run(record.number)}"]
-        return [*sweep.command, *to_overrides(without_seed(record.values)), *own]
+        own = [f"seed={training_seed(sweep.plan, record)}", f"output={run}"]
+        fold = [] if split is None else [f"split={split}"]
+        return [*sweep.command, *to_overrides(without_seed(record.values)), *fold, *own]
 
     def _outcome(
         self, record: TrialRecord, end: TrainingEnd, seconds: float
     ) -> tuple[State, Outcome, list[float] | None]:
         """Return the final state of a trial, its outcome, and the objectives of a complete one."""
-        run = self.sweep.run(record.number)
-        outcome = Outcome(seconds=seconds, device=_device(run))
+        runs = [*self.sweep.trainings(record.number)]
+        outcome = Outcome(seconds=seconds, device=_device(runs[0]))
         if end.pruned:
             return State.PRUNED, replace(outcome, reason="worse than earlier trials at the same step"), None
         if end.reason:
             return State.FAILED, replace(outcome, reason=end.reason), None
         try:
-            result = read_result(run)
+            result = pooled([read_result(run) for run in runs])
         except (InputError, ValueError, OSError) as error:
             return State.FAILED, replace(outcome, reason=f"LS-SWP-008: the result cannot be read: {error}"), None
         values = [result.objective(name) for name in self.sweep.objectives]
@@ -244,7 +266,8 @@ class Worker:
         self.failed_in_succession = self.failed_in_succession + 1 if state == State.FAILED else 0
         if state == State.FAILED:
             message = f"trial {record.number} ({_parameters(record)}) failed: {outcome.reason}"
-            hint = f"read {self.sweep.run(record.number) / LOG}; the sweep continues"
+            logs = [run / LOG for run in self.sweep.trainings(record.number) if (run / LOG).exists()]
+            hint = f"read {logs[-1] if logs else self.sweep.run(record.number)}; the sweep continues"
             self.issues.append(Issue("LS-SWP-010", message, hint, severity="warning"))
         elif (dss := outcome.scores.get("dss")) is not None:
             line += f", DSS {dss:.4f}"

@@ -51,7 +51,8 @@ class CheckpointFiles(TorchCheckpointIO):
                 hint = "free space, then run the same command again to resume"
                 raise InputError(Issue("LS-TRN-007", message, hint, file=file))
             with complete_file(file) as temporary:
-                torch.save(with_checksum(checkpoint), temporary)
+                with temporary.open("wb") as handle:  # given a path, torch writes the temporary name into the file
+                    torch.save(with_checksum(checkpoint), handle)
                 read_checkpoint(temporary)
             sync(file.parent)  # the new name
         except (OSError, RuntimeError, DamagedCheckpointError) as error:  # torch raises a RuntimeError for a full disk

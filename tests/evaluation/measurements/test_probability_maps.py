@@ -1,4 +1,4 @@
-"""Probability maps beside label maps: soft volume, calibration.csv, report, and what is refused."""
+"""Probability maps beside label maps: soft volume, calibration.csv, report, and what is rejected."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_maps_of_predict_beside_label_maps_are_no_label_maps(tmp_path: Path) -> 
         (lambda p: np.where(p > 0.5, np.nan, p), "values are not finite", "write probabilities from 0 to 1"),
     ],
 )
-def test_values_that_are_no_probabilities_are_refused(tmp_path: Path, edit: Edit, message: str, hint: str) -> None:
+def test_values_that_are_no_probabilities_are_rejected(tmp_path: Path, edit: Edit, message: str, hint: str) -> None:
     found = measured(study(tmp_path, edit=edit))
     (issue,) = of_maps(found)
     assert (issue.code, found.rows) == ("LS-MEA-029", ())
@@ -165,7 +165,7 @@ def test_percent_is_read_if_it_is_stated(tmp_path: Path) -> None:
     assert found.rows[0].volume_soft_cm3 == pytest.approx((480 * 0.8 + 48 * 0.2) * 0.08, rel=1e-6)
 
 
-def test_another_grid_is_refused_as_for_label_maps(tmp_path: Path) -> None:
+def test_another_grid_is_rejected_as_for_label_maps(tmp_path: Path) -> None:
     shifted = AFFINE.copy()
     shifted[2, 3] = 2.5
     for affine, array, code in (
@@ -199,7 +199,7 @@ def test_missing_repeated_unknown_and_exchanged_maps(tmp_path: Path) -> None:
     assert [issue.code for issue in of_maps(measured(tmp_path))] == ["LS-MEA-032"]
 
 
-def test_folders_without_maps_are_refused(tmp_path: Path) -> None:
+def test_folders_without_maps_are_rejected(tmp_path: Path) -> None:
     maps = study(tmp_path) / "maps"
     for file in maps.iterdir():
         file.unlink()

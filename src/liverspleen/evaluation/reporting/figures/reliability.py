@@ -40,7 +40,13 @@ def reliability_figure(reliability: Reliability) -> Figure:
         ece, brier = (
             fixed(value, CALIBRATION_DIGITS) for value in (reliability.calibration.ece, reliability.calibration.brier)
         )
-        above.annotate(f"ECE {ece}\nBrier score {brier}", (0.03, 0.97), xycoords="axes fraction", va="top", color=INK)
+        above.annotate(
+            f"of all voxels:\nECE {ece}\nBrier score {brier}",
+            (0.03, 0.97),
+            xycoords="axes fraction",
+            va="top",
+            color=INK,
+        )
         for axes in (above, below):
             axes.spines[["top", "right"]].set_visible(False)
     return figure
