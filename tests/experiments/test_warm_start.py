@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,10 @@ import pytest
 from conftest import box_case
 
 from liverspleen.cli.main import main as command_line
+from liverspleen.config import compose
 from liverspleen.errors import InputError
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_ct, write_label_map
+from liverspleen.inference.ensemble_export import export_ensemble
 from liverspleen.phantom.anatomy import Condition, draw_anatomy
 from liverspleen.phantom.scanner import Scanner
 
@@ -135,7 +138,7 @@ def test_a_failed_training_names_its_log(study, tmp_path):
 
 @pytest.mark.slow
 def test_the_full_study_at_a_small_size(study, tmp_path, monkeypatch):
-    """All parts with one seed and small images; trainings run in this process, whose start takes seconds."""
+    """All parts with one seed and small images; trainings run in this process, and folds are copies of one."""
     size = ["cases=4", "few=2", "tests=2", "matrix=32", "steps=3", "validate_every=2", "seeds=1", "folds=2"]
     arguments = [f"output={tmp_path}", *size, "workers=1"]
     settings = study.settings.read_settings(arguments)
@@ -150,7 +153,19 @@ def test_the_full_study_at_a_small_size(study, tmp_path, monkeypatch):
         commands.append(overrides)
         assert command_line(["train", *overrides]) == 0
 
+    def cross_validated(settings):
+        monkeypatch.setattr(study.trainings, "run", lambda overrides, _: commands.append(overrides))
+        ensemble = train_folds(settings)
+        compose("train", commands[-1])
+        many = study.trainings.Arm("many", 0).folder(settings)
+        for fold in range(2):
+            shutil.copytree(many, ensemble.with_name(f"fold{fold}"))
+        export_ensemble([study.trainings.Arm(name, 0).checkpoint(settings) for name in ("many", "few")], ensemble)
+        return ensemble
+
+    train_folds = study.run.train_folds
     monkeypatch.setattr(study.trainings, "run", train)
+    monkeypatch.setattr(study.run, "train_folds", cross_validated)
     assert study.run.main(arguments) == 0
     assert len(commands) == 5
     assert len(pd.read_csv(tmp_path / "scores.csv")) == 4 * 4 * 2  # arms, test cases, organs
