@@ -17,7 +17,7 @@ COLOURS = {START: "#0072B2", MANY: "#009E73", FEW: "#E69F00", PARENT: "#555555"}
 
 
 def curves_figure(curves: pd.DataFrame, arms: pd.DataFrame, names: dict[str, str]) -> Figure:
-    """Return the figure; thin lines are seeds, thick lines their mean."""
+    """Return the figure; thin lines are seeds, thick lines their mean, the dashed line the old model as it is."""
     from matplotlib.figure import Figure
 
     with own_style():
@@ -27,6 +27,8 @@ def curves_figure(curves: pd.DataFrame, arms: pd.DataFrame, names: dict[str, str
             table = curves[curves["arm"] == arm].pivot_table(index="step", columns="seed", values="dss")
             left.plot(table.index, table.to_numpy(), color=COLOURS[arm], linewidth=0.6, alpha=0.6)
             left.plot(table.index, table.mean(axis=1), color=COLOURS[arm], linewidth=2, label=names[arm])
+        level = arms.set_index(["arm", "population"]).loc[(PARENT, "new"), "dss"]
+        left.axhline(level, color=COLOURS[PARENT], linestyle="--", linewidth=1.2, label=names[PARENT])
         _populations(right, arms, names)
         left.set_xlabel("Steps")
         left.set_ylabel("Mean DSS of liver and spleen")
