@@ -73,3 +73,10 @@ def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
     pages = {page.relative_to(ROOT / "docs").as_posix() for page in ROOT.glob("docs/**/*.md")} - {"index.md"}
     assert {page for page in pages if f"]({page})" not in index} == set()
+
+
+def test_every_study_and_benchmark_is_in_the_index() -> None:
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    found = [file for folder in ("experiments", "benchmarks") for file in ROOT.glob(f"{folder}/*/README.md")]
+    assert len(found) >= 12
+    assert [file for file in found if f"](../{file.relative_to(ROOT).as_posix()})" not in index] == []
