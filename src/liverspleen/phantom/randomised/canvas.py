@@ -1,0 +1,99 @@
+"""Painting of shapes on a scan, with the partial volume of voxels at their surfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liverspleen.organs import Structure
+from liverspleen.phantom.painting import AIR_HU
+from liverspleen.phantom.randomised.space import Space, Window
+from liverspleen.phantom.shapes import Field, Grid, Shape
+
+WHOLE: Final = (slice(None), slice(None), slice(None))
+
+
+class Canvas:
+    """Density in HU and label of each voxel of a scan; later paint covers earlier paint."""
+
+    def __init__(self, space: Space) -> None:
+        """Start with air."""
+        self.space = space
+        self.hu: NDArray[np.float32] = np.full(space.x.shape, AIR_HU, np.float32)
+        self.labels: NDArray[np.uint8] = np.zeros(space.x.shape, np.uint8)
+
+    def paint(
+        self,
+        depth: Field,
+        hu: float | Field,
+        window: Window = WHOLE,
+        *,
+        label: Structure | None = Structure.BACKGROUND,
+    ) -> None:
+        """Paint a body whose surface is at depth 0 (negative inside); `label` None keeps the labels.
+
+        A voxel that the surface crosses gets a fraction of the density. The fraction follows from the depth at the
+        centre of the voxel, and from its change over a pixel and over the slice thickness.
+        """
+        covered = self._coverage(depth)
+        part = self.hu[window]
+        covered *= hu - part
+        part += covered
+        if label is not None:
+            np.copyto(self.labels[window], np.uint8(label), where=depth < 0)
+
+    def _coverage(self, depth: Field) -> Field:
+        """Return the fraction of each voxel inside a surface, exact for planes through a narrow beam."""
+        if depth.shape[0] < 2:
+            covered: Field = depth * np.float32(-1 / self.space.edge)
+        else:
+            rise = np.empty_like(depth)
+            np.subtract(depth[1:], depth[:-1], out=rise[:-1])
+            rise[-1] = rise[-2]
+            rise *= rise
+            rise *= np.float32(self.space.overlap**2)
+            rise += np.float32(self.space.edge**2)
+            np.sqrt(rise, out=rise)
+            covered = np.divide(depth, rise, out=rise)
+            np.negative(covered, out=covered)
+        covered += np.float32(0.5)
+        np.clip(covered, 0, 1, out=covered)
+        return covered
+
+    def shape(
+        self,
+        shape: Shape,
+        *layers: tuple[float, float],
+        within: Field | None = None,
+        label: Structure | None = Structure.BACKGROUND,
+        warp: Callable[[Grid, Window], Grid] | None = None,
+    ) -> tuple[Field, Window] | None:
+        """Paint a shape in layers (outset in mm, HU); return its depth and its part of the scan, None if outside it.
+
+        `within` is the depth of a body that the layers do not leave.
+        """
+        found = self.depth(shape, max(outset for outset, _ in layers), warp=warp) if layers else self.depth(shape)
+        if found is None:
+            return None
+        depth, window = found
+        for outset, hu in layers:
+            limited = depth - np.float32(outset) if outset else depth
+            if within is not None:
+                limited = np.maximum(limited, within[window])
+            self.paint(limited, np.float32(hu), window, label=label)
+        return depth, window
+
+    def depth(
+        self, shape: Shape, halo: float = 0.0, *, warp: Callable[[Grid, Window], Grid] | None = None
+    ) -> tuple[Field, Window] | None:
+        """Return the depth of a shape and the part of the scan that it may reach; None if it is outside."""
+        lower, upper = shape.box()
+        margin = max(halo, 0.0) + (22.0 if warp else 0.0) + self.space.edge
+        window = self.space.window(lower - margin, upper + margin)
+        if window is None:
+            return None
+        grid = self.space.grid(window)
+        return shape.depth(warp(grid, window) if warp else grid), window
