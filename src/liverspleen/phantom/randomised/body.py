@@ -27,8 +27,7 @@ class Body:
     shape_rng: np.random.Generator
     scan_rng: np.random.Generator
     slim: float  # linear size of the organs relative to the cavity; small: much visceral fat
-    wide: tuple[Field, Field, Field]  # smooth fields of SD 1, about 100 mm
-    middle: tuple[Field, Field]  # about 45 mm
+    middle: tuple[Field, Field]  # smooth fields of SD 1, about 60 mm
     narrow: tuple[Field, Field]  # about 25 mm
     cavity: Field  # depth of the inner wall of chest and abdomen
     abdomen: Field  # depth of the part below the diaphragm
@@ -48,7 +47,7 @@ class Body:
 
         def warp(grid: Grid, window: Window) -> Grid:
             by = np.float32(mm)
-            a, b, c = self.wide
+            c, a, b = self.space.wide
             return Grid(grid.x + by * a[window], grid.y + by * b[window], grid.z + by * c[window])
 
         return warp
@@ -73,6 +72,6 @@ class Body:
         return np.sqrt(squared, out=squared)
 
 
-def profile(z: Field, levels: list[float], values: NDArray[np.floating] | list[float]) -> Field:
-    """Return a quantity that changes along the body axis, at heights `z`; constant beyond the first and last level."""
-    return np.interp(z, levels, values).astype(np.float32)
+def profile(space: Space, levels: list[float], values: NDArray[np.floating] | list[float]) -> Field:
+    """Return a quantity (z, 1, 1) that changes along the body axis; constant beyond the first and last level."""
+    return np.interp(space.z.mean(axis=(1, 2)), levels, values).astype(np.float32)[:, None, None]

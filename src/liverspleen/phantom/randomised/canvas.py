@@ -32,22 +32,24 @@ class Canvas:
         window: Window = WHOLE,
         *,
         label: Structure | None = Structure.BACKGROUND,
+        upright: bool = False,
     ) -> None:
         """Paint a body whose surface is at depth 0 (negative inside); `label` None keeps the labels.
 
         A voxel that the surface crosses gets a fraction of the density. The fraction follows from the depth at the
-        centre of the voxel, and from its change over a pixel and over the slice thickness.
+        centre of the voxel, and from its change over a pixel and over the slice thickness; surfaces that are `upright`
+        hardly change over the slice thickness.
         """
-        covered = self._coverage(depth)
+        covered = self._coverage(depth, upright)
         part = self.hu[window]
         covered *= hu - part
         part += covered
         if label is not None:
             np.copyto(self.labels[window], np.uint8(label), where=depth < 0)
 
-    def _coverage(self, depth: Field) -> Field:
+    def _coverage(self, depth: Field, upright: bool) -> Field:
         """Return the fraction of each voxel inside a surface, exact for planes through a narrow beam."""
-        if depth.shape[0] < 2:
+        if upright or depth.shape[0] < 2:
             covered: Field = depth * np.float32(-1 / self.space.edge)
         else:
             rise = np.empty_like(depth)

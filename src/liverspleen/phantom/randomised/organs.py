@@ -21,7 +21,7 @@ def paint_liver(body: Body, ascites_mm: float) -> None:
     depth, window = found
     depth = _carved(body, depth, window, _hollows(body))
     depth += np.float32(rng.uniform(1, 3)) * body.middle[1][window]
-    gap = float(rng.choice([rng.uniform(0.2, 1.5), rng.uniform(1.0, 5.0)]))
+    gap = float(rng.uniform(0.0, 1.5) if rng.random() < 0.75 else rng.uniform(1.0, 4.0))
     if body.condition is Condition.CIRRHOSIS:
         depth += np.float32(rng.uniform(0.5, 2.5)) * body.narrow[0][window]
     edge = body.within[window] + np.float32(gap + ascites_mm)
@@ -35,7 +35,9 @@ def paint_liver(body: Body, ascites_mm: float) -> None:
 
 def _lobes(body: Body) -> Shape:
     rng, condition = body.shape_rng, body.condition
-    size = body.slim * float(rng.normal(1.0, 0.06))
+    size = body.slim * float(rng.normal(1.07, 0.06))
+    if rng.random() < 0.1:
+        size *= float(rng.uniform(1.05, 1.25))
     right, left = size * float(rng.uniform(0.9, 1.08)), size * float(rng.uniform(0.75, 1.2))
     if condition is Condition.CIRRHOSIS:
         right, left = right * float(rng.uniform(0.78, 0.95)), left * float(rng.uniform(1.0, 1.2))
@@ -53,7 +55,7 @@ def _lobes(body: Body) -> Shape:
     reach = float(rng.choice([rng.uniform(-50, -10), rng.uniform(-75, -35), rng.uniform(-105, -70)], p=[0.4, 0.4, 0.2]))
     parts = []
     if missing != "right":
-        parts += [part((76, -4, -70), (58, 72, 68), (0, 0, 0), right, dome)]
+        parts += [part((74, -6, -64), (66, 78, 80), (0, 0, 0), right, dome)]
         thin = float(rng.uniform(0.7, 1.15))
         parts += [part((100, 0, tip), (27 * thin, 42 * thin, 52), (0, 8, 0), right, dome)]
         if rng.random() < 0.08:  # a tongue of the right lobe that reaches the pelvis
@@ -69,7 +71,7 @@ def _lobes(body: Body) -> Shape:
             parts += [part((reach, 20, -38), (22, 38, 22), (0, 0, 10), left, bare)]
     caudate = 1.4 if condition is Condition.CIRRHOSIS else 1.0
     parts += [body.ellipsoid((24, -14, -60), (17 * caudate, 17 * caudate, 26 * caudate))]
-    return Union(tuple(parts), float(rng.uniform(8, 22)))
+    return Union(tuple(parts), float(rng.uniform(12, 30)))
 
 
 def _hollows(body: Body) -> list[tuple[Shape, float]]:
@@ -80,10 +82,10 @@ def _hollows(body: Body) -> list[tuple[Shape, float]]:
         (body.ellipsoid((20, 12, -142), (52, 56, deep), (0, float(rng.normal(0, 8)), 0), 8.0), 14.0),
         (Capsule(body.near((24, -26, -20), 2), body.near((26, -30, -140), 3), 14, 14), 3.0),
     ]
-    if rng.random() < 0.8:
+    if rng.random() < 0.65:
         wide = float(rng.uniform(2, 6))
         turn = float(rng.normal(-10, 15))
-        hollows.append((body.ellipsoid((6, 42, -88), (wide, 34, float(rng.uniform(20, 48))), (0, 0, turn), 10.0), 2.0))
+        hollows.append((body.ellipsoid((6, 42, -88), (wide, float(rng.uniform(15, 32)), float(rng.uniform(15, 45))), (0, 0, turn), 10.0), 2.0))
     if rng.random() < 0.6:
         hollows.append((body.ellipsoid((22, 8, -72), (float(rng.uniform(14, 30)), 5, 18), (0, 0, -20), 6.0), 3.0))
     if rng.random() < 0.3:
@@ -157,11 +159,11 @@ def _paint_gallbladder(body: Body) -> None:
 def _paint_liver_vessels(body: Body, depth: Field, window: Window) -> None:
     """Paint veins in the liver; the trunks of the portal vein at the hilum do not belong to the organ's label."""
     rng, hu, canvas = body.shape_rng, body.tissues, body.canvas
-    visible = np.float32(rng.uniform(0.05, 0.32))
+    visible = np.float32(rng.uniform(0.08, 0.4))
     tubes = body.tubes()[window] - visible
     tubes *= np.float32(9)
     np.maximum(tubes, depth + 3, out=tubes)
-    kind = np.where(body.wide[1][window] > 0, np.float32(hu["portal"]), np.float32(hu["vein"]))
+    kind = np.where(body.space.wide[1][window] > 0, np.float32(hu["portal"]), np.float32(hu["vein"]))
     canvas.paint(tubes, kind, window, label=None)
     wide = float(rng.uniform(0.6, 1.3))
     for name, start, end, radius, label in (
@@ -243,7 +245,7 @@ def paint_spleen(body: Body, ascites_mm: float) -> None:
         hollows.append((body.ellipsoid(notch, (float(rng.uniform(3, 10)), 22, 8), spread=6.0), 5.0))
     depth = _carved(body, depth, window, hollows)
     depth += np.float32(rng.uniform(0.5, 2.5)) * body.middle[0][window]
-    gap = float(rng.choice([rng.uniform(0.2, 1.5), rng.uniform(1.0, 6.0)]))
+    gap = float(rng.uniform(0.0, 1.5) if rng.random() < 0.65 else rng.uniform(1.0, 6.0))
     depth = -blended_minimum(-depth, -(body.within[window] + np.float32(gap + ascites_mm)), 4.0)
     _surround(body, depth, window, ascites_mm)
     canvas.paint(depth, _texture(body, "spleen", window), window, label=Structure.SPLEEN)

@@ -25,7 +25,7 @@ class Pose:
     @classmethod
     def draw(cls, rng: np.random.Generator, seed: tuple[int, ...]) -> Pose:
         """Sample a pose."""
-        size, round_ = rng.uniform(0.9, 1.16), rng.uniform(0.88, 1.18)
+        size, round_ = rng.uniform(0.9, 1.16), rng.uniform(0.83, 1.12)
         wide = size / round_**0.3
         scale = (float(wide), float(wide * round_), float(size * rng.uniform(0.88, 1.12)))
         much = 3.0 if rng.random() < 0.1 else 1.0
@@ -47,6 +47,7 @@ class Space:
     edge: float
     overlap: float
     axes_mm: tuple[NDArray[np.float64], ...]
+    wide: tuple[Field, Field, Field]  # smooth fields of SD 1, about 140 mm
     _spans: list[tuple[Field, Field]] = field(default_factory=list)
 
     @classmethod
@@ -59,13 +60,12 @@ class Space:
         )
         turn = rotation(pose.tilt_deg).T.astype(np.float32)
         scale = np.asarray(pose.scale, np.float32)
-        placed = []
+        placed, wide = [], []
         for row, by in zip(turn, scale, strict=True):
             moved = smooth_field(rng, axes_mm, 120.0)
             moved *= np.float32(pose.bend_mm[0])
-            fine = smooth_field(rng, axes_mm, 50.0)
-            fine *= np.float32(pose.bend_mm[1])
-            moved += fine
+            wide.append(smooth_field(rng, axes_mm, 70.0))
+            moved += np.float32(pose.bend_mm[1]) * wide[-1]
             moved += row[0] * x + row[1] * y
             moved += row[2] * z
             moved *= 1 / by
@@ -75,7 +75,7 @@ class Space:
             (np.min(a, axis=across), np.max(a, axis=across))
             for a, across in zip(placed, ((0, 1), (0, 2), (1, 2)), strict=True)
         ]
-        return cls(*placed, edge, overlap, axes_mm, spans)
+        return cls(*placed, edge, overlap, axes_mm, (wide[0], wide[1], wide[2]), spans)
 
     def window(self, lower: NDArray[np.floating], upper: NDArray[np.floating]) -> Window | None:
         """Return the part of the scan that a box in reference mm may reach; None if there is none."""

@@ -18,12 +18,12 @@ def cavity_depth(space: Space, rng: np.random.Generator) -> Field:
     """Return the depth of the inner wall: a rounded ellipse whose size changes slowly along the body."""
     width = HALF_WIDTH_MM * (np.asarray(_WIDTH) * rng.normal(1, 0.025, len(_WIDTH)))
     depth = HALF_DEPTH_MM * (np.asarray(_DEPTH) * rng.normal(1, 0.035, len(_DEPTH)))
-    a = space.x / profile(space.z, _LEVELS, width)
-    b = space.y / profile(space.z, _LEVELS, depth)
+    a = space.x / profile(space, _LEVELS, width)
+    b = space.y / profile(space, _LEVELS, depth)
     a *= a
     b *= b
     both = a * b
-    both *= np.float32(rng.uniform(-0.1, 1.1))  # 0 an ellipse, 2 a superellipse of exponent 4
+    both *= np.float32(rng.uniform(0.1, 1.2))  # 0 an ellipse, 2 a superellipse of exponent 4
     a += b
     a *= a
     a -= both
@@ -69,29 +69,34 @@ def paint_wall(body: Body) -> None:
     canvas, space, hu, rng = body.canvas, body.space, body.tissues, body.shape_rng
     cavity = body.cavity
     muscle = float(rng.uniform(7, 20))
-    fat = float(rng.choice([rng.uniform(2, 14), rng.uniform(10, 32), rng.uniform(25, 65)], p=[0.4, 0.4, 0.2]))
+    fat = float(rng.choice([rng.uniform(2, 14), rng.uniform(8, 28), rng.uniform(22, 60)], p=[0.42, 0.42, 0.16]))
     front, back = rng.uniform(-0.4, 0.6), rng.uniform(-0.4, 0.5)
     behind = np.clip(space.y * np.float32(-1.25 / HALF_DEPTH_MM), 0, 1)
     behind *= behind
-    outer = np.float32(muscle) + np.float32(rng.uniform(16, 32)) * behind
+    across = space.x * np.float32(1 / 115)
+    across *= across
+    np.subtract(1, np.minimum(across, 1, out=across), out=across)
+    behind *= across
+    outer = np.float32(rng.uniform(26, 40)) * behind
+    outer += np.float32(muscle)
     outer += np.float32(2.0) * body.middle[0]
-    hips = profile(space.z, [-330.0, -240.0, -180.0], [22.0, 6.0, 0.0])
+    hips = profile(space, [-330.0, -240.0, -180.0], [22.0, 6.0, 0.0])
     outer += hips
     thick = space.y * np.float32((front - back) / 2 / HALF_DEPTH_MM)
     thick += np.float32(1 + (front + back) / 2)
-    thick += np.float32(0.22) * body.wide[0]
-    thick *= profile(space.z, [-320.0, -160.0, 0.0, 120.0], rng.uniform([0.9, 0.9, 0.5, 0.4], [1.5, 1.3, 1.0, 1.1]) * fat)
+    thick += np.float32(0.14) * body.space.wide[0]
+    thick *= profile(space, [-320.0, -160.0, 0.0, 120.0], rng.uniform([0.9, 0.9, 0.5, 0.4], [1.5, 1.3, 1.0, 1.1]) * fat)
     np.maximum(thick, 1.5, out=thick)
     fascia = cavity - outer
     skin = fascia - thick
-    canvas.paint(skin - np.float32(2.0), hu["skin"])
-    canvas.paint(skin, np.float32(hu["fat"]) + np.float32(rng.uniform(2, 9)) * body.narrow[0])
+    canvas.paint(skin - np.float32(2.0), hu["skin"], label=None, upright=True)
+    canvas.paint(skin, np.float32(hu["fat"]) + np.float32(rng.uniform(2, 9)) * body.narrow[0], label=None, upright=True)
     marbling = np.float32(rng.uniform(0, 16)) * np.minimum(body.narrow[1], 0)
-    canvas.paint(fascia, np.float32(hu["muscle"]) + marbling)
+    canvas.paint(fascia, np.float32(hu["muscle"]) + marbling, label=None, upright=True)
     if rng.random() < 0.7:  # fat between the layers of muscle
         plane = np.abs(fascia + np.float32(muscle * rng.uniform(0.25, 0.6))) + np.float32(1.2) * body.middle[1]
-        canvas.paint(np.maximum(plane - np.float32(rng.uniform(0.2, 1.6)), fascia), hu["fat"])
-    canvas.paint(cavity, hu["fat"])
+        canvas.paint(np.maximum(plane - np.float32(rng.uniform(0.2, 1.6)), fascia), hu["fat"], label=None, upright=True)
+    canvas.paint(cavity, hu["fat"], label=None, upright=True)
     _paint_ribs(body)
     if rng.random() < 0.35:
         _paint_breasts(body, muscle)
@@ -108,9 +113,13 @@ def _paint_ribs(body: Body) -> None:
     radial -= np.float32(thick / 2)
     slope = float(rng.uniform(0.3, 0.7))
     level = grid.z + np.float32(slope) * grid.y
-    ring = np.abs(np.remainder(level + np.float32(rng.uniform(0, pitch)), np.float32(pitch)) - np.float32(pitch / 2))
-    ring -= np.float32(rng.uniform(4, 6.5))
-    ring *= np.float32(0.85)
+    level *= np.float32(1 / pitch)
+    level += np.float32(rng.random())
+    level -= np.floor(level)
+    level -= np.float32(0.5)
+    ring = np.abs(level, out=level)
+    ring *= np.float32(0.85 * pitch)
+    ring -= np.float32(rng.uniform(3.5, 5.5))
     np.maximum(radial, ring, out=radial)
     margin = np.float32(0.75) * grid.y
     margin += np.float32(rng.uniform(-160, -110))
@@ -199,7 +208,7 @@ def _paint_mediastinum(body: Body, cavity: Field, below: Field) -> None:
 def paint_spine(body: Body) -> None:
     """Paint vertebrae, discs and the muscles along the spine."""
     canvas, hu, rng = body.canvas, body.tissues, body.shape_rng
-    y = -HALF_DEPTH_MM + float(rng.uniform(12, 30))
+    y = -HALF_DEPTH_MM + float(rng.uniform(20, 34))
     radius, pitch = float(rng.uniform(17, 23)), float(rng.uniform(28, 38))
     muscle = hu["muscle"] - float(rng.uniform(0, 25))
     for side in (-1.0, 1.0):

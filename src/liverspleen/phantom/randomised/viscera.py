@@ -181,7 +181,7 @@ def paint_kidneys(body: Body) -> None:
     for side, level in ((1.0, -132.0), (-1.0, -112.0)):
         if rng.random() < 0.04:
             continue
-        centre = body.near((side * rng.uniform(54, 68), -42 - 5 * rng.random(), level), 9.0)
+        centre = body.near((side * rng.uniform(54, 70), -rng.uniform(45, 60), level), 7.0)
         size = float(rng.uniform(0.75, 1.15))
         tilt = (float(rng.normal(0, 8)), side * -12.0, side * 25.0)
         kidney = body.ellipsoid(centre, (27 * size, 30 * size, 54 * size), tilt, 0.0)
@@ -192,8 +192,8 @@ def paint_kidneys(body: Body) -> None:
         depth, window = found
         lobes = depth + np.float32(7) + np.float32(3) * body.narrow[0][window]
         canvas.paint(np.maximum(lobes, body.within[window]), hu["medulla"], window)
-        sinus = Ellipsoid((centre[0] - side * 14, centre[1] + 6, centre[2]), (17 * size, 11 * size, 25 * size), tilt)
-        canvas.shape(sinus, (0.0, hu["fat"] + 15), (-5.0, hu["pelvis"]), within=body.within)
+        sinus = Ellipsoid((centre[0] - side * 14, centre[1] + 6, centre[2]), (14 * size, 8 * size, 20 * size), tilt)
+        canvas.shape(sinus, (0.0, hu["fat"] + 25), (-4.0, hu["pelvis"]), within=body.within)
         for _ in range(int(rng.poisson(0.6))):
             radius = float(rng.uniform(4, 16) if rng.random() < 0.85 else rng.uniform(16, 38))
             place = body.near(centre, 22.0)
@@ -223,7 +223,7 @@ def paint_great_vessels(body: Body) -> None:
     ]
     for points, radius, blood in vessels:
         for start, end in pairwise([body.near(p, 2.5) for p in points]):
-            body.canvas.shape(Capsule(start, end, radius, radius), (1.5, hu["fat"]), (0.0, hu[blood]))
+            body.canvas.shape(Capsule(start, end, radius, radius), *(((1.5, hu["fat"]),) if blood == "artery" else ()), (0.0, hu[blood]))
 
 
 def paint_masses(body: Body) -> None:
