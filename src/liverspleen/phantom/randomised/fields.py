@@ -7,31 +7,66 @@ from numpy.typing import NDArray
 
 from liverspleen.phantom.shapes import Field
 
+Axes = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+_SPANS_MM = ((-700.0, 450.0), (-420.0, 420.0), (-420.0, 420.0))  # along z, y and x; constant beyond
+_COARSE = 8  # pixels per distance of knots, from which linear interpolation between every second pixel is exact to 2 %
 _SD = np.float32(0.33)  # of a cubic B-spline in three dimensions whose coefficients have SD 1
 
 
-def smooth_field(
-    rng: np.random.Generator, axes_mm: tuple[NDArray[np.float64], ...], knots_mm: float, *, flat: float = 1.0
-) -> Field:
+def smooth_field(seed: tuple[int, ...], axes_mm: Axes, knots_mm: float) -> Field:
     """Return a random field (z, y, x) of SD about 1: a cubic B-spline with random coefficients every `knots_mm`.
 
-    `axes_mm` are the positions along z, y and x. Structures are about two knot distances wide; `flat` below 1 makes
-    them shorter along z. Only products and sums of single elements are used, so the result does not depend on the
-    number of threads.
+    `axes_mm` are the positions along z, y and x. Structures are about two knot distances wide. The field is a function
+    of the position: any axes give the same values at the same place. Only products and sums of single elements are
+    used, so the result does not depend on the number of threads. Wide structures are interpolated from every second
+    row and column.
     """
-    taps = [_taps(axis, knots_mm * (flat if turn == 0 else 1), rng) for turn, axis in enumerate(axes_mm)]
-    coefficients = rng.standard_normal([int(first.max()) + 4 for first, _ in taps], np.float32)
-    coefficients /= _SD
+    z, y, x = axes_mm
+    if knots_mm > _COARSE * abs(float(x[-1] - x[0])) / max(len(x) - 1, 1) and min(len(x), len(y)) > 2:
+        return doubled(smooth_field(seed, (z, y[::2], x[::2]), knots_mm), (len(y), len(x)))
+    rng = np.random.default_rng(seed)
+    counts = [int((high - low) / knots_mm) + 6 for low, high in _SPANS_MM]
+    taps = [
+        _taps((axis - low) / knots_mm + phase, count)
+        for axis, (low, _), phase, count in zip(axes_mm, _SPANS_MM, rng.random(3), counts, strict=True)
+    ]
+    field: Field = rng.standard_normal(counts, np.float32)
+    field = field[tuple(slice(int(first.min()), int(first.max()) + 4) for first, _ in taps)] / _SD
     for axis in (2, 1, 0):
-        coefficients = _interpolated(coefficients, axis, *taps[axis])
-    return coefficients
+        first, weights = taps[axis]
+        field = _interpolated(field, axis, first - first.min(), weights)
+    return field
 
 
-def _taps(
-    axis: NDArray[np.float64], knots_mm: float, rng: np.random.Generator
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Return for each position its first knot and the weights (4, n) of the cubic B-spline; the phase is random."""
-    place = (axis - axis.min()) / knots_mm + rng.random()
+def doubled(values: Field, size: tuple[int, int]) -> Field:
+    """Return a field of `size` rows and columns of which `values` are every second row and column."""
+    rows, columns = size
+    across = np.empty((*values.shape[:2], columns), np.float32)
+    across[..., ::2] = values
+    _fill(across[..., 1::2], values[..., :-1], values[..., 1:], values[..., -1:])
+    full = np.empty((values.shape[0], rows, columns), np.float32)
+    full[:, ::2] = across
+    _fill(
+        full[:, 1::2].swapaxes(1, 2),
+        across[:, :-1].swapaxes(1, 2),
+        across[:, 1:].swapaxes(1, 2),
+        across[:, -1:].swapaxes(1, 2),
+    )
+    return full
+
+
+def _fill(between: Field, before: Field, after: Field, last: Field) -> None:
+    """Set means of neighbours along the last axis; the place after the last neighbour gets its value."""
+    pairs = before.shape[-1]
+    np.add(before, after, out=between[..., :pairs])
+    between[..., :pairs] *= np.float32(0.5)
+    between[..., pairs:] = last
+
+
+def _taps(place: NDArray[np.float64], count: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return for each position its first knot and the weights (4, n) of the cubic B-spline."""
+    place = place.clip(0, count - 4 - 1e-6)
     first = np.floor(place).astype(np.intp)
     t = place - first
     weights = np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]) / 6
@@ -49,6 +84,8 @@ def _interpolated(values: Field, axis: int, first: NDArray[np.intp], weights: ND
         return result
     along = [1, 1, 1]
     along[axis] = -1
-    parts = [values.take(first + tap, axis=axis) * weights[tap].reshape(along) for tap in range(4)]
-    total: Field = parts[0] + parts[1] + parts[2] + parts[3]
+    parts = (values.take(first + tap, axis=axis) * weights[tap].reshape(along) for tap in range(4))
+    total: Field = next(parts)
+    for part in parts:
+        total += part
     return total

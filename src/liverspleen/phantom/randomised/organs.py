@@ -6,7 +6,7 @@ import numpy as np
 
 from liverspleen.organs import Structure
 from liverspleen.phantom.composites import Union, blended_minimum
-from liverspleen.phantom.randomised.body import Body
+from liverspleen.phantom.randomised.body import Body, ellipsoid, near
 from liverspleen.phantom.randomised.space import Window
 from liverspleen.phantom.shapes import Capsule, Ellipsoid, Field, Shape, Triple
 from liverspleen.phantom.traits import Condition
@@ -14,7 +14,7 @@ from liverspleen.phantom.traits import Condition
 
 def paint_liver(body: Body, ascites_mm: float) -> None:
     """Paint the liver below the right dome, with fissures, vessels, lesions and gallbladder."""
-    rng, hu, canvas = body.shape_rng, body.tissues, body.canvas
+    rng, hu, canvas = body.rng("liver"), body.tissues, body.canvas
     found = canvas.depth(_lobes(body), ascites_mm + 4.0, warp=body.bent(float(rng.uniform(2, 6))))
     if found is None:
         return
@@ -24,9 +24,9 @@ def paint_liver(body: Body, ascites_mm: float) -> None:
     gap = float(rng.uniform(0.0, 1.5) if rng.random() < 0.75 else rng.uniform(1.0, 4.0))
     if body.condition is Condition.CIRRHOSIS:
         depth += np.float32(rng.uniform(0.5, 2.5)) * body.narrow[0][window]
-    edge = body.within[window] + np.float32(gap + ascites_mm)
+    edge = body.abdomen[window] + np.float32(gap + ascites_mm)
     depth = -blended_minimum(-depth, -edge, 4.0)
-    _surround(body, depth, window, ascites_mm)
+    _surround(body, depth, window, ascites_mm, rng)
     canvas.paint(depth, _texture(body, "liver", window), window, label=Structure.LIVER)
     _paint_gallbladder(body)
     _paint_liver_vessels(body, depth, window)
@@ -34,8 +34,8 @@ def paint_liver(body: Body, ascites_mm: float) -> None:
 
 
 def _lobes(body: Body) -> Shape:
-    rng, condition = body.shape_rng, body.condition
-    size = body.slim * float(rng.normal(1.07, 0.06))
+    rng, condition = body.rng("lobes"), body.condition
+    size = float(rng.uniform(0.88, 1.08) * rng.normal(1.07, 0.06))
     if rng.random() < 0.1:
         size *= float(rng.uniform(1.05, 1.25))
     right, left = size * float(rng.uniform(0.9, 1.08)), size * float(rng.uniform(0.75, 1.2))
@@ -48,7 +48,7 @@ def _lobes(body: Body) -> Shape:
         x, y, z = (a + scale * (c - a) for a, c in zip(anchor, centre, strict=True))
         a, b, c = (scale * r for r in axes)
         u, v, w = np.asarray(extra) + tilt
-        return body.ellipsoid((x, y, z), (a, b, c), (float(u), float(v), float(w)))
+        return ellipsoid(rng, (x, y, z), (a, b, c), (float(u), float(v), float(w)))
 
     dome, bare = (95.0, 10.0, -15.0), (10.0, 30.0, -30.0)
     tip = float(rng.uniform(-170, -105))
@@ -66,31 +66,44 @@ def _lobes(body: Body) -> Shape:
     deep = float(rng.uniform(-75, -42))
     parts += [part((14, 44, deep), (58, 38, 38 * thick), (0, 0, 10), left, bare)]
     if missing != "left":
-        parts += [part((reach / 2 - 5, 50, deep + 6), (abs(reach) / 2 + 34, 26 * thick, 26 * thick), (0, 10, -10), left, bare)]
+        parts += [
+            part((reach / 2 - 5, 50, deep + 6), (abs(reach) / 2 + 34, 26 * thick, 26 * thick), (0, 10, -10), left, bare)
+        ]
         if reach < -75:
             parts += [part((reach, 20, -38), (22, 38, 22), (0, 0, 10), left, bare)]
     caudate = 1.4 if condition is Condition.CIRRHOSIS else 1.0
-    parts += [body.ellipsoid((24, -14, -60), (17 * caudate, 17 * caudate, 26 * caudate))]
+    parts += [ellipsoid(rng, (24, -14, -60), (17 * caudate, 17 * caudate, 26 * caudate))]
     return Union(tuple(parts), float(rng.uniform(12, 30)))
 
 
 def _hollows(body: Body) -> list[tuple[Shape, float]]:
     """Return shapes that the liver has not: the hilum, fissures, and impressions of its neighbours."""
-    rng = body.shape_rng
+    rng = body.rng("hollows")
     deep = float(rng.uniform(40, 60))
     hollows: list[tuple[Shape, float]] = [
-        (body.ellipsoid((20, 12, -142), (52, 56, deep), (0, float(rng.normal(0, 8)), 0), 8.0), 14.0),
-        (Capsule(body.near((24, -26, -20), 2), body.near((26, -30, -140), 3), 14, 14), 3.0),
+        (ellipsoid(rng, (20, 12, -142), (52, 56, deep), (0, float(rng.normal(0, 8)), 0), 8.0), 14.0),
+        (Capsule(near(rng, (24, -26, -20), 2), near(rng, (26, -30, -140), 3), 14, 14), 3.0),
     ]
     if rng.random() < 0.65:
         wide = float(rng.uniform(2, 6))
         turn = float(rng.normal(-10, 15))
-        hollows.append((body.ellipsoid((6, 42, -88), (wide, float(rng.uniform(15, 32)), float(rng.uniform(15, 45))), (0, 0, turn), 10.0), 2.0))
+        hollows.append(
+            (
+                ellipsoid(
+                    rng,
+                    (6, 42, -88),
+                    (wide, float(rng.uniform(15, 32)), float(rng.uniform(15, 45))),
+                    (0, 0, turn),
+                    10.0,
+                ),
+                2.0,
+            )
+        )
     if rng.random() < 0.6:
-        hollows.append((body.ellipsoid((22, 8, -72), (float(rng.uniform(14, 30)), 5, 18), (0, 0, -20), 6.0), 3.0))
+        hollows.append((ellipsoid(rng, (22, 8, -72), (float(rng.uniform(14, 30)), 5, 18), (0, 0, -20), 6.0), 3.0))
     if rng.random() < 0.3:
         place = (float(rng.uniform(-40, 120)), float(rng.uniform(-70, 80)), float(rng.uniform(-140, -10)))
-        hollows.append((body.ellipsoid(place, tuple(rng.uniform(8, 30, 3))), 8.0))  # type: ignore[arg-type]
+        hollows.append((ellipsoid(rng, place, tuple(rng.uniform(8, 30, 3))), 8.0))  # type: ignore[arg-type]
     return hollows
 
 
@@ -122,21 +135,21 @@ def _inner(body: Body, window: Window, lower: Field, upper: Field) -> Window | N
     return parts[0], parts[1], parts[2]
 
 
-def _surround(body: Body, depth: Field, window: Window, ascites_mm: float) -> None:
+def _surround(body: Body, depth: Field, window: Window, ascites_mm: float, rng: np.random.Generator) -> None:
     """Paint fluid or an uneven plane of fat around an organ; where it is missing, the organ touches its neighbours."""
-    rng, hu = body.shape_rng, body.tissues
+    hu = body.tissues
     if ascites_mm:
-        fluid = np.maximum(depth - np.float32(ascites_mm), body.within[window])
+        fluid = np.maximum(depth - np.float32(ascites_mm), body.abdomen[window])
         body.canvas.paint(fluid, hu["fluid"], window)
     plane = depth - np.float32(rng.uniform(-2.5, 2.5))
     plane -= np.float32(2.0) * body.middle[0][window]
-    np.maximum(plane, body.within[window], out=plane)
+    np.maximum(plane, body.abdomen[window], out=plane)
     body.canvas.paint(plane, hu["fat"], window)
 
 
 def _texture(body: Body, organ: str, window: Window) -> Field:
     """Return the density of an organ, uneven in large parts; the arterial spleen is striped."""
-    rng, hu = body.scan_rng, body.tissues
+    rng, hu = body.scan_rng(organ), body.tissues
     uneven = float(rng.uniform(0, 5) if rng.random() < 0.8 else rng.uniform(5, 16))
     texture = np.float32(hu[organ]) + np.float32(uneven) * body.middle[0][window]
     fine = float(rng.uniform(0, 4))
@@ -148,19 +161,19 @@ def _texture(body: Body, organ: str, window: Window) -> Field:
 
 
 def _paint_gallbladder(body: Body) -> None:
-    rng, hu = body.shape_rng, body.tissues
+    rng, hu = body.rng("gallbladder"), body.tissues
     if rng.random() < 0.2:
         return
     size = float(rng.uniform(0.6, 1.35))
-    shape = body.ellipsoid((48, 42, -112), (15 * size, 20 * size, 28 * size), (20, 0, 0), 9.0)
-    body.canvas.shape(shape, (0.0, hu["wall"]), (-2.0, hu["bile"]), within=body.within)
+    shape = ellipsoid(rng, (48, 42, -112), (15 * size, 20 * size, 28 * size), (20, 0, 0), 9.0)
+    body.canvas.shape(shape, (0.0, hu["wall"]), (-2.0, hu["bile"]), within=body.abdomen)
 
 
 def _paint_liver_vessels(body: Body, depth: Field, window: Window) -> None:
     """Paint veins in the liver; the trunks of the portal vein at the hilum do not belong to the organ's label."""
-    rng, hu, canvas = body.shape_rng, body.tissues, body.canvas
+    rng, hu, canvas = body.rng("liver_vessels"), body.tissues, body.canvas
     visible = np.float32(rng.uniform(0.08, 0.4))
-    tubes = body.tubes()[window] - visible
+    tubes = body.tubes[window] - visible
     tubes *= np.float32(9)
     np.maximum(tubes, depth + 3, out=tubes)
     kind = np.where(body.space.wide[1][window] > 0, np.float32(hu["portal"]), np.float32(hu["vein"]))
@@ -176,7 +189,7 @@ def _paint_liver_vessels(body: Body, depth: Field, window: Window) -> None:
         ("vein", (24, -18, -26), (54, 38, -64), 4.5, None),
         ("vein", (22, -18, -26), (-16, 40, -38), 4.0, None),
     ):
-        tube = canvas.depth(Capsule(body.near(start, 3), body.near(end, 7), radius * wide, radius * wide * 0.7))
+        tube = canvas.depth(Capsule(near(rng, start, 3), near(rng, end, 7), radius * wide, radius * wide * 0.7))
         if tube is None:
             continue
         vessel, part = tube
@@ -187,11 +200,11 @@ def _paint_liver_vessels(body: Body, depth: Field, window: Window) -> None:
 
 def _paint_lesions(body: Body, depth: Field, window: Window) -> None:
     """Paint cysts, metastases and other lesions inside an organ; its label includes them."""
-    rng, hu = body.shape_rng, body.tissues
+    rng, hu = body.rng("lesions"), body.tissues
     for _ in range(int(rng.choice([0, rng.poisson(1.5), rng.poisson(7)], p=[0.5, 0.38, 0.12]))):
         place = (float(rng.uniform(-20, 115)), float(rng.uniform(-50, 60)), float(rng.uniform(-140, -15)))
         big = float(rng.uniform(3, 14) if rng.random() < 0.8 else rng.uniform(14, 45))
-        lesion = body.ellipsoid(place, (big, big, big))
+        lesion = ellipsoid(rng, place, (big, big, big))
         lower, upper = lesion.box()
         inner = _inner(body, window, lower - 4, upper + 4)
         if inner is None:
@@ -199,13 +212,17 @@ def _paint_lesions(body: Body, depth: Field, window: Window) -> None:
         part = tuple(slice(w.start + i.start, w.start + i.stop) for w, i in zip(window, inner, strict=True))
         found = lesion.depth(body.space.grid((part[0], part[1], part[2])))
         found = np.maximum(found, depth[inner])
-        density = hu["fluid"] if rng.random() < 0.35 else hu["liver"] + float(rng.choice([-1, 1], p=[0.8, 0.2]) * rng.uniform(12, 70))
+        density = (
+            hu["fluid"]
+            if rng.random() < 0.35
+            else hu["liver"] + float(rng.choice([-1, 1], p=[0.8, 0.2]) * rng.uniform(12, 70))
+        )
         body.canvas.paint(found, density, (part[0], part[1], part[2]), label=None)
 
 
 _SPLEEN_SIZE = {
-    Condition.HEALTHY: (0.62, 1.2),
-    Condition.FATTY: (0.8, 1.35),
+    Condition.HEALTHY: (0.66, 1.25),
+    Condition.FATTY: (0.8, 1.4),
     Condition.CLD: (0.85, 1.6),
     Condition.CIRRHOSIS: (1.1, 2.1),
     Condition.POST_HEPATECTOMY: (0.7, 1.4),
@@ -214,12 +231,12 @@ _SPLEEN_SIZE = {
 
 def paint_spleen(body: Body, ascites_mm: float) -> None:
     """Paint the spleen at the left posterior wall; it is absent in some patients and very large in others."""
-    rng, canvas = body.shape_rng, body.canvas
+    rng, canvas = body.rng("spleen"), body.canvas
     if rng.random() < 0.05:
         return
     low, high = _SPLEEN_SIZE[body.condition]
     size = float(rng.uniform(low, high) if rng.random() < 0.92 else rng.uniform(1.5, 2.6))
-    anchor = np.asarray((-112.0, -48.0, -36.0)) + rng.normal(0, (4, 8, 12))
+    anchor = np.asarray((-117.0, -53.0, -36.0)) + rng.normal(0, (4, 8, 12))
     tilt = rng.normal(0, 10, 3)
     slim = float(rng.uniform(0.68, 1.05))
     parts = []
@@ -233,25 +250,35 @@ def paint_spleen(body: Body, ascites_mm: float) -> None:
         x, y, z = anchor + size * (np.asarray(centre) - (-112.0, -48.0, -38.0))
         a, b, c = size * np.asarray(axes) * rng.uniform(0.85, 1.15, 3)
         u, v, w = np.asarray(turn) + tilt
-        parts.append(body.ellipsoid((float(x), float(y), float(z)), (float(a), float(b), float(c)), (float(u), float(v), float(w))))
-    found = canvas.depth(Union(tuple(parts), 14.0), ascites_mm + 4.0, warp=body.bent(float(rng.uniform(1.5, 5)))) if parts else None
+        parts.append(
+            ellipsoid(
+                rng, (float(x), float(y), float(z)), (float(a), float(b), float(c)), (float(u), float(v), float(w))
+            )
+        )
+    found = (
+        canvas.depth(Union(tuple(parts), 14.0), ascites_mm + 4.0, warp=body.bent(float(rng.uniform(1.5, 5))))
+        if parts
+        else None
+    )
     if found is None:
         return
     depth, window = found
-    hollow = body.ellipsoid(tuple(anchor + (54.0, 34.0, -38.0)), (36 * size**0.3, 36 * size**0.3, 62 * size**0.3), spread=6.0)
+    hollow = ellipsoid(
+        rng, tuple(anchor + (54.0, 34.0, -38.0)), (36 * size**0.3, 36 * size**0.3, 62 * size**0.3), spread=6.0
+    )
     hollows: list[tuple[Shape, float]] = [(hollow, 10.0)] if rng.random() < 0.9 or size < 1.5 else []
     if rng.random() < 0.4:
         notch = tuple(anchor + size * rng.uniform((0, 0, -60), (35, 50, 10)))
-        hollows.append((body.ellipsoid(notch, (float(rng.uniform(3, 10)), 22, 8), spread=6.0), 5.0))
+        hollows.append((ellipsoid(rng, notch, (float(rng.uniform(3, 10)), 22, 8), spread=6.0), 5.0))
     depth = _carved(body, depth, window, hollows)
     depth += np.float32(rng.uniform(0.5, 2.5)) * body.middle[0][window]
     gap = float(rng.uniform(0.0, 1.5) if rng.random() < 0.65 else rng.uniform(1.0, 6.0))
-    depth = -blended_minimum(-depth, -(body.within[window] + np.float32(gap + ascites_mm)), 4.0)
-    _surround(body, depth, window, ascites_mm)
+    depth = -blended_minimum(-depth, -(body.abdomen[window] + np.float32(gap + ascites_mm)), 4.0)
+    _surround(body, depth, window, ascites_mm, rng)
     canvas.paint(depth, _texture(body, "spleen", window), window, label=Structure.SPLEEN)
     if rng.random() < 0.1:
         place = tuple(anchor + rng.normal(0, 18, 3) + (15.0, 0.0, -30.0))
-        cyst = canvas.depth(body.ellipsoid(place, (float(rng.uniform(4, 20)),) * 3))
+        cyst = canvas.depth(ellipsoid(rng, place, (float(rng.uniform(4, 20)),) * 3))
         if cyst is not None:
             lesion, part = cyst
             lesion[canvas.labels[part] != Structure.SPLEEN] = 9

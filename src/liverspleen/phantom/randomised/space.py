@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.phantom.randomised.fields import smooth_field
+from liverspleen.phantom.randomised.fields import Axes, smooth_field
 from liverspleen.phantom.shapes import Field, Grid, rotation
 
 Window = tuple[slice, slice, slice]
@@ -20,6 +20,8 @@ class Pose:
     scale: tuple[float, float, float]  # mm per reference mm along x, y and z
     tilt_deg: tuple[float, float, float]
     bend_mm: tuple[float, float]  # SD of the displacements, wide and narrow
+    muscle_mm: float  # thickness of the muscles of the wall
+    fat_mm: float  # thickness of the fat below the skin
     seed: tuple[int, ...]  # of the displacements
 
     @classmethod
@@ -31,7 +33,9 @@ class Pose:
         much = 3.0 if rng.random() < 0.1 else 1.0
         tilt = rng.normal(0, (2.5 * much, 2.0 * much, 2.5 * much))
         x, y, z = (float(t) for t in tilt)
-        return cls(scale, (x, y, z), (float(rng.uniform(3, 9)), float(rng.uniform(0.8, 3))), seed)
+        bend = (float(rng.uniform(3, 9)), float(rng.uniform(0.8, 3)))
+        fat = float(rng.choice([rng.uniform(2, 14), rng.uniform(8, 28), rng.uniform(22, 60)], p=[0.42, 0.42, 0.16]))
+        return cls(scale, (x, y, z), bend, float(rng.uniform(7, 20)), fat, seed)
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,13 @@ class Space:
     z: Field
     edge: float
     overlap: float
-    axes_mm: tuple[NDArray[np.float64], ...]
+    axes_mm: Axes
     wide: tuple[Field, Field, Field]  # smooth fields of SD 1, about 140 mm
     _spans: list[tuple[Field, Field]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, pose: Pose, axes_mm: tuple[NDArray[np.float64], ...], pixel_mm: float, overlap: float) -> Space:
+    def of(cls, pose: Pose, axes_mm: Axes, pixel_mm: float, overlap: float) -> Space:
         """Return the reference positions of voxels at `axes_mm` (z, y, x)."""
-        rng = np.random.default_rng(pose.seed)
         z, y, x = (
             axis.astype(np.float32).reshape(shape)
             for axis, shape in zip(axes_mm, ((-1, 1, 1), (1, -1, 1), (1, 1, -1)), strict=True)
@@ -61,10 +64,10 @@ class Space:
         turn = rotation(pose.tilt_deg).T.astype(np.float32)
         scale = np.asarray(pose.scale, np.float32)
         placed, wide = [], []
-        for row, by in zip(turn, scale, strict=True):
-            moved = smooth_field(rng, axes_mm, 120.0)
+        for number, (row, by) in enumerate(zip(turn, scale, strict=True)):
+            moved = smooth_field((*pose.seed, number), axes_mm, 120.0)
             moved *= np.float32(pose.bend_mm[0])
-            wide.append(smooth_field(rng, axes_mm, 70.0))
+            wide.append(smooth_field((*pose.seed, 3 + number), axes_mm, 70.0))
             moved += np.float32(pose.bend_mm[1]) * wide[-1]
             moved += row[0] * x + row[1] * y
             moved += row[2] * z
@@ -87,10 +90,22 @@ class Space:
             parts.append(slice(int(inside[0]), int(inside[-1]) + 1))
         return parts[2], parts[1], parts[0]
 
+    @property
+    def halved(self) -> Space:
+        """Return every second row and column, for quantities that are smooth."""
+        z, y, x = self.axes_mm
+        return Space(
+            *(np.ascontiguousarray(a[:, ::2, ::2]) for a in (self.x, self.y, self.z)),
+            self.edge,
+            self.overlap,
+            (z, y[::2], x[::2]),
+            tuple(a[:, ::2, ::2] for a in self.wide),  # type: ignore[arg-type]
+        )
+
     def grid(self, window: Window) -> Grid:
         """Return the positions of a part of the scan."""
         return Grid(self.x[window], self.y[window], self.z[window])
 
-    def field(self, rng: np.random.Generator, knots_mm: float, *, flat: float = 1.0) -> Field:
+    def field(self, seed: tuple[int, ...], knots_mm: float) -> Field:
         """Return a smooth random field over the scan, of SD about 1."""
-        return smooth_field(rng, self.axes_mm, knots_mm, flat=flat)
+        return smooth_field(seed, self.axes_mm, knots_mm)

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from liverspleen.phantom.painting import AIR_HU
-from liverspleen.phantom.randomised.fields import smooth_field
+from liverspleen.phantom.randomised.fields import Axes, smooth_field
+from liverspleen.phantom.randomised.space import Window
 from liverspleen.phantom.shapes import Field
 
 _THICKNESS_MM = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0)
 _MOST_SLICES = 160
+_NOISE_SLICES = 16
 # highest and lowest z of scans in reference mm, and how often
 _RANGES = (
     ((30.0, 70.0), (-260.0, -200.0), 0.35),  # upper abdomen
@@ -39,7 +41,7 @@ class Technique:
     seed: tuple[int, ...]
 
     @property
-    def axes_mm(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def axes_mm(self) -> Axes:
         """Return the positions of the voxels along z, y and x; rows run to posterior, columns to the left."""
         across = (np.arange(self.matrix) - (self.matrix - 1) / 2) * self.pixel_mm
         z = self.bottom_mm + np.arange(self.slices) * self.spacing_mm
@@ -56,7 +58,9 @@ def draw_technique(
     thickness = float(rng.choice(choices))
     spacing = thickness
     if rng.random() < 0.2:
-        spacing = thickness * float(rng.choice([0.5, 0.8])) if rng.random() < 0.5 else thickness + float(rng.integers(1, 6))
+        spacing = (
+            thickness * float(rng.choice([0.5, 0.8])) if rng.random() < 0.5 else thickness + float(rng.integers(1, 6))
+        )
     field = width_mm * float(rng.choice([rng.uniform(0.95, 1.1), rng.uniform(1.05, 1.5)]))
     pixel = field / matrix
     top, bottom, _ = _RANGES[int(rng.choice(len(_RANGES), p=[r[2] for r in _RANGES]))]
@@ -72,14 +76,16 @@ def draw_technique(
 
 
 def background(technique: Technique, back_mm: float, rng: np.random.Generator) -> Field:
-    """Return the density of one slice outside the body (row, column): air, table and cushions, the same in all slices."""
+    """Return the density of one slice outside the trunk (row, column): air, arms, and the table behind `back_mm`."""
     _, y, x = technique.axes_mm
     image = np.full((technique.matrix, technique.matrix), AIR_HU, np.float32)
+    rows, columns = y[:, None], x[None, :]
+    if rng.random() < 0.12:
+        _add_arms(image, rows, columns, technique.pixel_mm, rng)
     if rng.random() < 0.2:
         return image
-    rows, columns = y[:, None], x[None, :]
     curve = float(rng.uniform(0, 1 / 500))
-    at = -back_mm - float(rng.uniform(2, 30))
+    at = back_mm - float(rng.uniform(0, 30))
     for _ in range(int(rng.integers(1, 4))):
         surface = at + curve * columns**2
         half = float(rng.uniform(0.5, 4))
@@ -92,20 +98,35 @@ def background(technique: Technique, back_mm: float, rng: np.random.Generator) -
     return image
 
 
-def as_measured(hu: Field, technique: Technique) -> NDArray[np.int16]:
-    """Return the image with blur, streaks, noise, the scanner's offset, the circle of reconstruction, and clipping."""
+def _add_arms(image: Field, rows: Field, columns: Field, pixel_mm: float, rng: np.random.Generator) -> None:
+    """Paint arms beside the trunk: skin, fat, muscle and bone."""
+    for side in (-1, 1):
+        x, y, radius = side * rng.uniform(200, 260), rng.uniform(-50, 40), rng.uniform(28, 48)
+        depth = np.hypot(columns - x, (rows - y) * rng.uniform(0.8, 1.2)) - radius
+        for inset, density in ((0, 20), (2, -100), (rng.uniform(4, 14), 55), (radius - rng.uniform(8, 14), 500)):
+            image += (np.clip(0.5 - (depth + inset) / pixel_mm, 0, 1) * (density - image)).astype(np.float32)
+
+
+def as_measured(hu: Field, part: Window, outside: Field, technique: Technique) -> NDArray[np.int16]:
+    """Return the image of the trunk `hu` in its part of the scan.
+
+    It has blur, shading, streaks, noise, the scanner's offset, the circle of reconstruction, and clipping.
+    """
     rng = np.random.default_rng(technique.seed)
     blur = float(rng.uniform(0.3, 1.1)) / technique.pixel_mm
-    image = ndimage.gaussian_filter(hu, sigma=(0, blur, blur), mode="nearest", truncate=3.0) if blur > 0.15 else hu.copy()
+    if blur > 0.15:
+        hu = ndimage.gaussian_filter(hu, sigma=(0, blur, blur), mode="nearest", truncate=3.0)
     if rng.random() < 0.25:
-        image += _sharpening(image, float(rng.uniform(0.2, 1.0)))
-    inside = image > -600
+        hu += _sharpening(hu, float(rng.uniform(0.2, 1.0)))
+    hu += np.float32(rng.normal(0, 3)) * (hu > -600)
     if rng.random() < 0.35:
-        shading = smooth_field(rng, technique.axes_mm, float(rng.uniform(40, 120)))
+        axes = tuple(axis[span] for axis, span in zip(technique.axes_mm, part, strict=True))
+        shading = smooth_field(technique.seed, (axes[0], axes[1], axes[2]), float(rng.uniform(40, 120)))
         shading *= np.float32(rng.uniform(1, 6))
-        image += shading
-    image += _noise(image.shape, technique, rng)
-    image += np.float32(rng.normal(0, 3)) * inside
+        hu += shading
+    image = _noise(technique, rng)
+    image[part] += hu - outside[part[1:]]
+    image += outside
     if rng.random() < 0.3:
         _cut_circle(image, rng)
     low, high = -1024.0, 3071.0
@@ -124,24 +145,41 @@ def _sharpening(image: Field, strength: float) -> Field:
     return smooth
 
 
-def _noise(shape: tuple[int, ...], technique: Technique, rng: np.random.Generator) -> Field:
-    """Return noise: correlated within slices, stronger in the middle of the body, with horizontal streaks in some scans."""
-    sd = float(np.exp(rng.uniform(np.log(2.5), np.log(22))))
-    white = rng.standard_normal(shape, np.float32)
+def _noise(technique: Technique, rng: np.random.Generator) -> Field:
+    """Return noise of all slices: a few slices are computed and repeated with random shifts.
+
+    It is correlated within slices, in some scans also between them, stronger in the middle of the field, and has
+    horizontal streaks in some scans.
+    """
+    n = technique.matrix
+    drawn = rng.standard_normal((min(technique.slices, _NOISE_SLICES), n, n), np.float32)
     sigma = float(rng.uniform(0.0, 0.9))
     along = float(rng.uniform(0.2, 0.6)) if rng.random() < 0.4 else 0.0
-    noise = ndimage.gaussian_filter(white, (along, sigma, sigma), mode="wrap", truncate=2.5) if sigma > 0.25 else white
+    if sigma > 0.25:
+        drawn = ndimage.gaussian_filter(drawn, (along, sigma, sigma), mode="wrap", truncate=2.5)
     if rng.random() < 0.5:  # filtered back projection has little noise of low frequency
-        noise -= np.float32(rng.uniform(0.3, 0.9)) * ndimage.uniform_filter(noise, (1, 5, 5), mode="wrap")
-    noise *= np.float32(sd) / noise[: max(1, shape[0] // 8)].std()
-    z, y, x = (np.float32(a) for a in technique.axes_mm)
-    radius = np.hypot((y - y.mean())[:, None], (x - x.mean())[None, :]) / np.float32(150)
-    noise *= np.clip(np.float32(1.15) - np.float32(0.35) * radius * radius, 0.5, None)
+        drawn -= np.float32(rng.uniform(0.3, 0.9)) * ndimage.uniform_filter(drawn, (1, 5, 5), mode="wrap")
+    drawn *= np.float32(np.exp(rng.uniform(np.log(2.5), np.log(18)))) / drawn[0].std()
+    _, y, x = technique.axes_mm
+    radius = np.hypot((y - y.mean())[:, None], (x - x.mean())[None, :]) / 150
+    middle = np.clip(1.15 - 0.35 * radius**2, 0.5, None).astype(np.float32)
+    noise = _repeated(drawn, technique.slices, rng)
+    noise *= middle
     if rng.random() < 0.25:
-        streaks = ndimage.gaussian_filter1d(rng.standard_normal(shape, np.float32), 6.0, axis=2, mode="wrap", truncate=2.5)
-        levels = np.interp(z, [z.min(), z.mean(), z.max()], rng.uniform(0, 28, 3)).astype(np.float32)
-        streaks *= levels[:, None, None]
-        noise += streaks
+        white = rng.standard_normal(drawn.shape, np.float32)
+        streaks = ndimage.gaussian_filter1d(white, 6.0, axis=2, mode="wrap", truncate=2.5)
+        levels = np.interp(np.linspace(0, 2, technique.slices), [0, 1, 2], rng.uniform(0, 28, 3))
+        noise += _repeated(streaks, technique.slices, rng) * levels.astype(np.float32)[:, None, None]
+    return noise
+
+
+def _repeated(drawn: Field, slices: int, rng: np.random.Generator) -> Field:
+    """Return as many slices as asked for: copies of `drawn`, each shifted in the plane."""
+    block, rows, columns = drawn.shape
+    noise = np.empty((slices, rows, columns), np.float32)
+    for first in range(0, slices, block):
+        shift = (int(rng.integers(rows)), int(rng.integers(columns))) if first else (0, 0)
+        noise[first : first + block] = np.roll(drawn[: slices - first], shift, axis=(1, 2))
     return noise
 
 

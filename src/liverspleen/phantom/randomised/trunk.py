@@ -5,90 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from liverspleen.phantom.composites import Union
-from liverspleen.phantom.randomised.body import HALF_DEPTH_MM, HALF_WIDTH_MM, Body, profile
-from liverspleen.phantom.randomised.space import Space
+from liverspleen.phantom.randomised.body import Body, ellipsoid, near
+from liverspleen.phantom.randomised.cavity import HALF_DEPTH_MM, profile
 from liverspleen.phantom.shapes import Capsule, Ellipsoid, Field
-
-_LEVELS = [-430.0, -330.0, -260.0, -190.0, -110.0, -30.0, 60.0, 150.0, 260.0]
-_WIDTH = [0.80, 0.95, 0.98, 0.95, 0.99, 1.0, 0.95, 0.82, 0.6]
-_DEPTH = [0.85, 0.95, 0.95, 0.93, 0.98, 1.0, 0.98, 0.88, 0.7]
-
-
-def cavity_depth(space: Space, rng: np.random.Generator) -> Field:
-    """Return the depth of the inner wall: a rounded ellipse whose size changes slowly along the body."""
-    width = HALF_WIDTH_MM * (np.asarray(_WIDTH) * rng.normal(1, 0.025, len(_WIDTH)))
-    depth = HALF_DEPTH_MM * (np.asarray(_DEPTH) * rng.normal(1, 0.035, len(_DEPTH)))
-    a = space.x / profile(space, _LEVELS, width)
-    b = space.y / profile(space, _LEVELS, depth)
-    a *= a
-    b *= b
-    both = a * b
-    both *= np.float32(rng.uniform(0.1, 1.2))  # 0 an ellipse, 2 a superellipse of exponent 4
-    a += b
-    a *= a
-    a -= both
-    np.maximum(a, 0, out=a)
-    np.sqrt(np.sqrt(a, out=a), out=a)
-    a -= 1
-    a *= np.float32((HALF_WIDTH_MM + HALF_DEPTH_MM) / 2)
-    return a
-
-
-def diaphragm_depth(space: Space, rng: np.random.Generator) -> Field:
-    """Return the depth of the space below the two domes; the left dome is mostly lower than the right one."""
-    left = rng.normal(-16, 10)
-    right_top = (rng.normal(64, 5), rng.normal(4, 8), 0.0)
-    left_top = (rng.normal(-68, 5), rng.normal(-2, 8), float(np.clip(left, -45, 12)))
-    steep = float(rng.uniform(0.75, 1.3))
-    tops = []
-    for x, y, z in (right_top, left_top):
-        u, v = (space.x - np.float32(x)) * np.float32(1 / 82), (space.y - np.float32(y)) * np.float32(1 / 84)
-        u *= u
-        v *= v
-        u += v
-        v = u * np.float32(24 * steep)
-        v += np.float32(30 * steep)
-        v *= u
-        np.subtract(np.float32(z), v, out=v)
-        tops.append(v)
-    right, other = tops
-    near = np.abs(right - other)
-    np.subtract(np.float32(24), near, out=near)
-    np.maximum(near, 0, out=near)
-    near *= near
-    near *= np.float32(0.25 / 24)
-    top = np.maximum(right, other, out=right)
-    top += near
-    np.subtract(space.z, top, out=top)
-    top *= np.float32(0.75)  # mean cosine of the slope
-    return top
 
 
 def paint_wall(body: Body) -> None:
     """Paint skin, subcutaneous fat, muscle and ribs; the cavity is filled with fat."""
-    canvas, space, hu, rng = body.canvas, body.space, body.tissues, body.shape_rng
-    cavity = body.cavity
-    muscle = float(rng.uniform(7, 20))
-    fat = float(rng.choice([rng.uniform(2, 14), rng.uniform(8, 28), rng.uniform(22, 60)], p=[0.42, 0.42, 0.16]))
-    front, back = rng.uniform(-0.4, 0.6), rng.uniform(-0.4, 0.5)
-    behind = np.clip(space.y * np.float32(-1.25 / HALF_DEPTH_MM), 0, 1)
-    behind *= behind
-    across = space.x * np.float32(1 / 115)
-    across *= across
-    np.subtract(1, np.minimum(across, 1, out=across), out=across)
-    behind *= across
-    outer = np.float32(rng.uniform(26, 40)) * behind
-    outer += np.float32(muscle)
-    outer += np.float32(2.0) * body.middle[0]
-    hips = profile(space, [-330.0, -240.0, -180.0], [22.0, 6.0, 0.0])
-    outer += hips
-    thick = space.y * np.float32((front - back) / 2 / HALF_DEPTH_MM)
-    thick += np.float32(1 + (front + back) / 2)
-    thick += np.float32(0.14) * body.space.wide[0]
-    thick *= profile(space, [-320.0, -160.0, 0.0, 120.0], rng.uniform([0.9, 0.9, 0.5, 0.4], [1.5, 1.3, 1.0, 1.1]) * fat)
-    np.maximum(thick, 1.5, out=thick)
-    fascia = cavity - outer
-    skin = fascia - thick
+    canvas, hu, rng = body.canvas, body.tissues, body.rng("wall")
+    cavity, fascia, skin, muscle = body.wall.cavity, body.wall.fascia, body.wall.skin, body.pose.muscle_mm
     canvas.paint(skin - np.float32(2.0), hu["skin"], label=None, upright=True)
     canvas.paint(skin, np.float32(hu["fat"]) + np.float32(rng.uniform(2, 9)) * body.narrow[0], label=None, upright=True)
     marbling = np.float32(rng.uniform(0, 16)) * np.minimum(body.narrow[1], 0)
@@ -99,46 +24,43 @@ def paint_wall(body: Body) -> None:
     canvas.paint(cavity, hu["fat"], label=None, upright=True)
     _paint_ribs(body)
     if rng.random() < 0.35:
-        _paint_breasts(body, muscle)
+        _paint_breasts(body)
 
 
 def _paint_ribs(body: Body) -> None:
-    canvas, space, hu, rng = body.canvas, body.space, body.tissues, body.shape_rng
-    window = space.window(np.array([-np.inf, -np.inf, -190.0]), np.array([np.inf, np.inf, np.inf]))
-    if window is None:
-        return
-    grid = space.grid(window)
+    """Paint sloping rings in the wall above the costal margin, of cartilage in front."""
+    space, hu, rng = body.space, body.tissues, body.rng("ribs")
     thick, pitch = float(rng.uniform(5, 8)), float(rng.uniform(26, 35))
-    radial = np.abs(body.cavity[window] - np.float32(rng.uniform(1.0, 3.0) + thick / 2))
-    radial -= np.float32(thick / 2)
-    slope = float(rng.uniform(0.3, 0.7))
-    level = grid.z + np.float32(slope) * grid.y
-    level *= np.float32(1 / pitch)
-    level += np.float32(rng.random())
-    level -= np.floor(level)
-    level -= np.float32(0.5)
-    ring = np.abs(level, out=level)
+    inset = float(rng.uniform(1.0, 3.0))
+    cavity = body.wall.cavity.reshape(-1)
+    voxels = np.flatnonzero((cavity > inset - 3) & (cavity < inset + thick + 3))
+    y, z = space.y.reshape(-1)[voxels], space.z.reshape(-1)[voxels]
+    depth = np.abs(cavity[voxels] - np.float32(inset + thick / 2))
+    depth -= np.float32(thick / 2)
+    ring = z + np.float32(rng.uniform(0.3, 0.7)) * y
+    ring *= np.float32(1 / pitch)
+    ring += np.float32(rng.random())
+    ring -= np.floor(ring)
+    ring -= np.float32(0.5)
+    np.abs(ring, out=ring)
     ring *= np.float32(0.85 * pitch)
     ring -= np.float32(rng.uniform(3.5, 5.5))
-    np.maximum(radial, ring, out=radial)
-    margin = np.float32(0.75) * grid.y
-    margin += np.float32(rng.uniform(-160, -110))
-    margin -= grid.z
-    np.maximum(radial, margin, out=radial)
-    cartilage = grid.y > np.float32(rng.uniform(0.3, 0.75) * HALF_DEPTH_MM)
+    np.maximum(depth, ring, out=depth)
+    np.maximum(depth, np.float32(0.75) * y + np.float32(rng.uniform(-160, -110)) - z, out=depth)
+    cartilage = y > np.float32(rng.uniform(0.3, 0.75) * HALF_DEPTH_MM)
     bone = np.where(cartilage, np.float32(rng.uniform(70, 220)), np.float32(0.8 * hu["bone"]))
-    canvas.paint(radial, bone, window)
+    body.canvas.paint_at(voxels, depth, bone)
     marrow = np.where(cartilage, np.float32(rng.uniform(60, 140)), np.float32(hu["marrow"]))
-    canvas.paint(radial + np.float32(1.7), marrow, window)
+    body.canvas.paint_at(voxels, depth + np.float32(1.7), marrow)
 
 
-def _paint_breasts(body: Body, muscle: float) -> None:
-    rng, hu = body.shape_rng, body.tissues
+def _paint_breasts(body: Body) -> None:
+    rng, hu, muscle = body.rng("breasts"), body.tissues, body.pose.muscle_mm
     size = float(rng.uniform(0.6, 1.5))
     for side in (-1, 1):
         centre = (side * 75.0, HALF_DEPTH_MM + muscle + 8.0, 55.0)
-        breast = body.ellipsoid(centre, (55 * size, 34 * size, 55 * size))
-        outside = -body.cavity + np.float32(muscle)
+        breast = ellipsoid(rng, centre, (55 * size, 34 * size, 55 * size))
+        outside = -body.wall.cavity + np.float32(muscle)
         body.canvas.shape(breast, (2.0, hu["skin"]), (0.0, hu["fat"]), within=outside)
         gland = Ellipsoid(breast.centre, tuple(0.5 * a for a in breast.semi_axes_mm))  # type: ignore[arg-type]
         body.canvas.shape(gland, (0.0, float(rng.uniform(-60, 40))), within=outside)
@@ -146,16 +68,16 @@ def _paint_breasts(body: Body, muscle: float) -> None:
 
 def paint_chest(body: Body) -> None:
     """Paint diaphragm, lungs with vessels, effusions, mediastinum and heart."""
-    canvas, space, hu, rng = body.canvas, body.space, body.tissues, body.shape_rng
+    canvas, space, hu, rng = body.canvas, body.space, body.tissues, body.rng("chest")
     window = space.window(np.array([-np.inf, -np.inf, -125.0]), np.array([np.inf, np.inf, np.inf]))
     if window is None:
         return
-    grid, cavity, below = space.grid(window), body.cavity[window], body.abdomen[window]
+    grid, cavity, below = space.grid(window), body.wall.cavity[window], body.abdomen[window]
     above = np.maximum(cavity, -below)
     canvas.paint(above, hu["muscle"], window)
     chest = np.maximum(above, np.float32(rng.uniform(1.5, 4.0)) - below)
     air = np.float32(hu["lung"]) - np.float32(rng.uniform(0, 1.2)) * grid.y
-    tubes = body.tubes()[window]
+    tubes = body.tubes[window]
     vessel = np.clip(np.float32(rng.uniform(0.2, 0.5)) - tubes, 0, 0.3)
     vessel *= np.float32(2200)
     air += vessel
@@ -170,17 +92,17 @@ def paint_chest(body: Body) -> None:
             level = grid.y + np.float32(rng.uniform(40, 85)) + np.float32(9) * body.middle[1][window]
             part = np.maximum(np.maximum(chest, level), np.float32(-side) * grid.x)
             canvas.paint(part, float(rng.uniform(20, 0.8 * max(hu["cava"], 60))), window)
-    _paint_mediastinum(body, body.cavity, -body.abdomen)
+    _paint_mediastinum(body, body.wall.cavity, -body.abdomen)
 
 
 def _paint_mediastinum(body: Body, cavity: Field, below: Field) -> None:
-    canvas, hu, rng = body.canvas, body.tissues, body.shape_rng
+    canvas, hu, rng = body.canvas, body.tissues, body.rng("mediastinum")
     chest = np.maximum(cavity, below)
     size = float(rng.uniform(0.85, 1.25))
     fatty = float(rng.uniform(-2.0, 9.0))
-    middle = body.ellipsoid((0, -34, 60), (34, 38, 130))
+    middle = ellipsoid(rng, (0, -34, 60), (34, 38, 130))
     canvas.shape(middle, (0.0, hu["fat"]), within=chest)
-    heart = body.ellipsoid((-14, 32, 8), (66 * size, 50 * size, 52 * size), (0, 10, -20), 7.0)
+    heart = ellipsoid(rng, (-14, 32, 8), (66 * size, 50 * size, 52 * size), (0, 10, -20), 7.0)
     wall = 0.6 * hu["heart"] + 0.4 * max(hu["muscle"], 45)
     canvas.shape(heart, (fatty, hu["fat"] + 10), (0.0, wall), within=chest, warp=body.bent(3.0))
     if rng.random() < 0.12:
@@ -192,14 +114,14 @@ def _paint_mediastinum(body: Body, cavity: Field, below: Field) -> None:
         ((28, -8, 14), (21, 22, 26), hu["cava"]),
         ((-4, -28, 24), (28, 18, 24), hu["heart"]),
     ):
-        chamber = body.ellipsoid((x + dx * size, y + dy * size, z + dz * size), tuple(size * a for a in axes))  # type: ignore[arg-type]
+        chamber = ellipsoid(rng, (x + dx * size, y + dy * size, z + dz * size), tuple(size * a for a in axes))  # type: ignore[arg-type]
         canvas.shape(chamber, (0.0, blood), within=chest)
     for points, radius, blood in (
         (((10, 10, 60), (0, 5, 200)), 15, hu["artery"]),
         (((26, 4, 50), (26, 8, 200)), 10, hu["cava"]),
     ):
         canvas.shape(Capsule(*points, radius, radius), (0.0, blood), within=chest)
-    esophagus = Capsule(body.near((-6, -42, -40), 4), body.near((-2, -46, 200), 4), 10, 9)
+    esophagus = Capsule(near(rng, (-6, -42, -40), 4), near(rng, (-2, -46, 200), 4), 10, 9)
     canvas.shape(esophagus, (0.0, hu["wall"]), within=cavity)
     if rng.random() < 0.4:
         canvas.shape(esophagus, (-6.0, float(rng.choice([hu["gas"], hu["fluid"]]))), within=cavity)
@@ -207,7 +129,7 @@ def _paint_mediastinum(body: Body, cavity: Field, below: Field) -> None:
 
 def paint_spine(body: Body) -> None:
     """Paint vertebrae, discs and the muscles along the spine."""
-    canvas, hu, rng = body.canvas, body.tissues, body.shape_rng
+    canvas, hu, rng = body.canvas, body.tissues, body.rng("spine")
     y = -HALF_DEPTH_MM + float(rng.uniform(20, 34))
     radius, pitch = float(rng.uniform(17, 23)), float(rng.uniform(28, 38))
     muscle = hu["muscle"] - float(rng.uniform(0, 25))
@@ -217,7 +139,7 @@ def paint_spine(body: Body) -> None:
         big = float(rng.uniform(14, 27))
         psoas = Capsule((side * 62, y + 22, -330), (side * 26, y + 4, -110), big, 8)
         canvas.shape(psoas, (2.5, hu["fat"]), (0.0, hu["muscle"]))
-        crus = body.ellipsoid((side * 18, y + 22, -70), (6, 12, 55), spread=2.0)
+        crus = ellipsoid(rng, (side * 18, y + 22, -70), (6, 12, 55), spread=2.0)
         canvas.shape(crus, (0.0, hu["muscle"]))
     column = Capsule((0, y, -330), (0, y, 400), radius, radius)
     found = canvas.depth(column, 2.0)
@@ -235,12 +157,22 @@ def paint_spine(body: Body) -> None:
     canvas.paint(bone + np.float32(2.0), inside, window)
     behind = 0.55 * hu["bone"]
     for side in (-1.0, 1.0):
-        canvas.shape(Capsule((side * 15, y - 22, -330), (side * 15, y - 22, 400), 6, 6), (0.0, behind), (-2.5, hu["marrow"]))
+        canvas.shape(
+            Capsule((side * 15, y - 22, -330), (side * 15, y - 22, 400), 6, 6), (0.0, behind), (-2.5, hu["marrow"])
+        )
         arm = Ellipsoid((side * 27, y - 27, 0), (16, 5, 2000), (0, 0, side * -20.0))
         found = canvas.depth(arm)
         if found is not None:
             d, w = found
-            gap = np.abs(np.remainder(body.space.z[w] + np.float32(pitch * 0.3), np.float32(pitch)) - np.float32(pitch / 2)) - 6
+            gap = (
+                np.abs(
+                    np.remainder(body.space.z[w] + np.float32(pitch * 0.3), np.float32(pitch)) - np.float32(pitch / 2)
+                )
+                - 6
+            )
             canvas.paint(np.maximum(d, gap), behind, w)
-    canvas.shape(Union((Capsule((0, y - 38, -330), (0, y - 38, 400), 7, 7), Ellipsoid((0, y - 48, 0), (3.5, 18, 3000))), 4.0), (0.0, behind))
+    canvas.shape(
+        Union((Capsule((0, y - 38, -330), (0, y - 38, 400), 7, 7), Ellipsoid((0, y - 48, 0), (3.5, 18, 3000))), 4.0),
+        (0.0, behind),
+    )
     canvas.shape(Capsule((0, y - 24, -330), (0, y - 24, 400), 9, 9), (0.0, float(rng.uniform(15, 45))))

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from liverspleen.phantom.composites import Union
-from liverspleen.phantom.randomised.body import Body
+from liverspleen.phantom.randomised.body import Body, ellipsoid, near
 from liverspleen.phantom.shapes import Capsule, Ellipsoid, Field, Triple
 
 _CELLS = 64
@@ -18,7 +18,7 @@ def paint_small_bowel(body: Body) -> None:
 
     Each cell has random contents: fluid, food, contrast agent, gas above fluid, collapsed bowel, or mesenteric fat.
     """
-    space, rng, hu = body.space, body.shape_rng, body.tissues
+    space, rng, hu = body.space, body.rng("small_bowel"), body.tissues
     top = float(rng.uniform(-120, -30))
     window = space.window(np.array([-125.0, -50.0, -400.0]), np.array([125.0, 95.0, top + 25]))
     if window is None:
@@ -27,7 +27,7 @@ def paint_small_bowel(body: Body) -> None:
     shift = rng.uniform(0, 8, 2)
     border, cell = None, None
     for turn, knots in enumerate(rng.uniform(20, 34, 2)):
-        level = space.field(rng, float(knots))[window]
+        level = space.field((*body.anatomy_seed, 20 + turn), float(knots))[window]
         level *= np.float32(across[turn])
         level += np.float32(shift[turn] + 20)
         floor = np.floor(level)
@@ -40,8 +40,8 @@ def paint_small_bowel(body: Body) -> None:
     assert border is not None and cell is not None
     cell %= _CELLS
     grid = space.grid(window)
-    region = np.maximum(body.within[window] + 3, grid.z - np.float32(top) - np.float32(10) * body.middle[0][window])
-    region = np.maximum(region, np.float32(-rng.uniform(5, 45)) - grid.y)
+    region = np.maximum(body.abdomen[window] + 3, grid.z - np.float32(top) - np.float32(10) * body.middle[0][window])
+    region = np.maximum(region, np.float32(-rng.uniform(5, 45)) - grid.y + np.float32(10) * body.middle[1][window])
     mesentery = float(rng.choice([rng.uniform(0.0, 0.35), rng.uniform(0.3, 0.8)]))
     fat = rng.random(_CELLS) < mesentery
     outside = np.where(fat[cell], np.float32(9), np.float32(rng.uniform(0.3, 2.0)) - border)
@@ -58,7 +58,7 @@ def paint_small_bowel(body: Body) -> None:
 
 def _contents(body: Body, count: int) -> Field:
     """Return densities of the contents of `count` pieces of gut."""
-    rng, hu = body.scan_rng, body.tissues
+    rng, hu = body.scan_rng("contents"), body.tissues
     oral = 0.0 if rng.random() < 0.5 else float(rng.uniform(0.2, 1.0))
     kind = rng.random(count)
     collapsed = rng.uniform(0.1, 0.6)
@@ -69,19 +69,19 @@ def _contents(body: Body, count: int) -> Field:
 
 def _paint_mesenteric_vessels(body: Body) -> None:
     window = body.space.window(np.array([-110.0, -60.0, -400.0]), np.array([110.0, 90.0, -20.0]))
-    if window is None or body.shape_rng.random() < 0.15:
+    if window is None or body.rng("mesenteric_vessels").random() < 0.15:
         return
-    tubes = body.tubes()[window] - np.float32(body.shape_rng.uniform(0.1, 0.3))
+    tubes = body.tubes[window] - np.float32(body.rng("mesenteric_vessels").uniform(0.1, 0.3))
     tubes *= np.float32(9)
     fat = body.canvas.hu[window] > -80
     tubes[fat] = 9
-    np.maximum(tubes, body.within[window] + 4, out=tubes)
+    np.maximum(tubes, body.abdomen[window] + 4, out=tubes)
     body.canvas.paint(tubes, body.tissues["vein"], window)
 
 
 def paint_colon(body: Body) -> None:
     """Paint the colon with stool, contrast agent, fluid or gas; its wall bulges between the folds."""
-    rng, hu = body.shape_rng, body.tissues
+    rng, hu = body.rng("colon"), body.tissues
     line: list[Triple] = [
         (98, -18, -300),
         (100, -8, -215),
@@ -97,7 +97,7 @@ def paint_colon(body: Body) -> None:
         (0, -40, -400),
     ]
     drop = float(rng.normal(0, 18))
-    points = [body.near((x, y, z + (drop if 1 < n < 7 else 0)), 11.0) for n, (x, y, z) in enumerate(line)]
+    points = [near(rng, (x, y, z + (drop if 1 < n < 7 else 0)), 11.0) for n, (x, y, z) in enumerate(line)]
     radii = rng.uniform(*rng.choice([(8, 18), (14, 26), (20, 36)]), len(points))
     oral = rng.random() < 0.35
     gas_rate = float(rng.choice([0.1, 0.4, 0.8]))
@@ -107,7 +107,7 @@ def paint_colon(body: Body) -> None:
             continue
         depth, window = found
         depth += np.float32(rng.uniform(1, 3)) * body.narrow[0][window]
-        np.maximum(depth, body.within[window] + 2, out=depth)
+        np.maximum(depth, body.abdomen[window] + 2, out=depth)
         body.canvas.paint(depth, hu["wall"], window)
         stool = np.float32(hu["oral"] * 0.7 if oral else rng.uniform(0, 90))
         inside = stool + np.float32(rng.uniform(0, 40)) * body.narrow[1][window]
@@ -120,7 +120,7 @@ def paint_colon(body: Body) -> None:
 
 def paint_stomach(body: Body) -> None:
     """Paint the stomach: collapsed, or with fluid, food or contrast agent, and gas in front."""
-    rng, hu = body.shape_rng, body.tissues
+    rng, hu = body.rng("stomach"), body.tissues
     full = float(rng.uniform(0.5, 1.4))
     shift = rng.normal(0, 9, 3)
     parts = []
@@ -131,12 +131,12 @@ def paint_stomach(body: Body) -> None:
     ):
         x, y, z = np.asarray(centre) + shift
         a, b, c = full * np.asarray(axes) * (1 if full > 0.8 else rng.uniform(0.7, 1.3, 3))
-        parts.append(body.ellipsoid((x, y, z), (a, b, c), tilt))
+        parts.append(ellipsoid(rng, (x, y, z), (a, b, c), tilt))
     found = body.canvas.depth(Union(tuple(parts), 18.0), 6.0, warp=body.bent(4.0))
     if found is None:
         return
     depth, window = found
-    np.maximum(depth, body.within[window] + np.float32(rng.uniform(0.5, 4)), out=depth)
+    np.maximum(depth, body.abdomen[window] + np.float32(rng.uniform(0.5, 4)), out=depth)
     body.canvas.paint(depth - np.float32(rng.uniform(-1, 4)), hu["fat"], window)
     body.canvas.paint(depth, hu["wall"], window)
     thick = float(rng.uniform(2.5, 6 if full > 0.8 else 13))
@@ -156,57 +156,55 @@ def paint_stomach(body: Body) -> None:
 
 def paint_pancreas(body: Body) -> None:
     """Paint the pancreas from the duodenum to the splenic hilum, and the duodenum."""
-    rng, hu, canvas = body.shape_rng, body.tissues, body.canvas
+    rng, hu, canvas = body.rng("pancreas"), body.tissues, body.canvas
     size = float(rng.uniform(0.6, 1.4))
     line: list[Triple] = [(36, 12, -128), (14, 22, -106), (-30, 8, -92), (-68, -18, -80)]
-    points = [body.near(p, 6.0) for p in line]
+    points = [near(rng, p, 6.0) for p in line]
     radii = [size * r for r in (15, 10, 10, 9)]
     parts = tuple(Capsule(a, b, r, s) for (a, r), (b, s) in pairwise(zip(points, radii, strict=True)))
     found = canvas.depth(Union(parts, 4.0), 3.0)
     if found is not None:
         depth, window = found
         depth += np.float32(rng.uniform(1, 3.5)) * body.narrow[0][window]
-        np.maximum(depth, body.within[window] + 3, out=depth)
+        np.maximum(depth, body.abdomen[window] + 3, out=depth)
         canvas.paint(depth, hu["pancreas"], window)
     content = float(_contents(body, 1)[0])
     loop: list[Triple] = [(30, 34, -108), (54, 8, -120), (48, -6, -160), (0, -6, -170)]
-    for start, end in pairwise([body.near(p, 6.0) for p in loop]):
+    for start, end in pairwise([near(rng, p, 6.0) for p in loop]):
         part = Capsule(start, end, float(rng.uniform(9, 15)), float(rng.uniform(9, 15)))
-        canvas.shape(part, (0.0, hu["wall"]), (-3.0, content), within=body.within)
+        canvas.shape(part, (0.0, hu["wall"]), (-3.0, content), within=body.abdomen)
 
 
 def paint_kidneys(body: Body) -> None:
     """Paint the kidneys with fat around them, cortex, medulla, pelvis and cysts; one may be missing."""
-    rng, hu, canvas = body.shape_rng, body.tissues, body.canvas
+    rng, hu, canvas = body.rng("kidneys"), body.tissues, body.canvas
     for side, level in ((1.0, -132.0), (-1.0, -112.0)):
         if rng.random() < 0.04:
             continue
-        centre = body.near((side * rng.uniform(54, 70), -rng.uniform(45, 60), level), 7.0)
+        centre = near(rng, (side * rng.uniform(54, 70), -rng.uniform(45, 60), level), 7.0)
         size = float(rng.uniform(0.75, 1.15))
         tilt = (float(rng.normal(0, 8)), side * -12.0, side * 25.0)
-        kidney = body.ellipsoid(centre, (27 * size, 30 * size, 54 * size), tilt, 0.0)
+        kidney = ellipsoid(rng, centre, (27 * size, 30 * size, 54 * size), tilt, 0.0)
         gap = float(rng.choice([rng.uniform(-2, 2), rng.uniform(2, 14)]))
-        found = canvas.shape(kidney, (gap, hu["fat"]), (0.0, hu["cortex"]), within=body.within)
+        found = canvas.shape(kidney, (gap, hu["fat"]), (0.0, hu["cortex"]), within=body.abdomen)
         if found is None:
             continue
         depth, window = found
         lobes = depth + np.float32(7) + np.float32(3) * body.narrow[0][window]
-        canvas.paint(np.maximum(lobes, body.within[window]), hu["medulla"], window)
+        canvas.paint(np.maximum(lobes, body.abdomen[window]), hu["medulla"], window)
         sinus = Ellipsoid((centre[0] - side * 14, centre[1] + 6, centre[2]), (14 * size, 8 * size, 20 * size), tilt)
-        canvas.shape(sinus, (0.0, hu["fat"] + 25), (-4.0, hu["pelvis"]), within=body.within)
+        canvas.shape(sinus, (0.0, hu["fat"] + 25), (-4.0, hu["pelvis"]), within=body.abdomen)
         for _ in range(int(rng.poisson(0.6))):
             radius = float(rng.uniform(4, 16) if rng.random() < 0.85 else rng.uniform(16, 38))
-            place = body.near(centre, 22.0)
+            place = near(rng, centre, 22.0)
             density = hu["fluid"] if rng.random() < 0.8 else float(rng.uniform(20, 120))
-            canvas.shape(Ellipsoid(place, (radius,) * 3), (1.0, hu["medulla"]), (0.0, density), within=body.within)
-        canvas.shape(
-            Capsule((side * 30, -30, level + 50), (side * 38, -36, level + 36), 4, 3), (0.0, hu["muscle"])
-        )
+            canvas.shape(Ellipsoid(place, (radius,) * 3), (1.0, hu["medulla"]), (0.0, density), within=body.abdomen)
+        canvas.shape(Capsule((side * 30, -30, level + 50), (side * 38, -36, level + 36), 4, 3), (0.0, hu["muscle"]))
 
 
 def paint_great_vessels(body: Body) -> None:
     """Paint aorta, inferior vena cava, portal and splenic vein."""
-    rng, hu = body.shape_rng, body.tissues
+    rng, hu = body.rng("great_vessels"), body.tissues
     wide = float(rng.uniform(0.8, 1.25))
     flat = float(rng.uniform(0.5, 1.2))
     vessels: list[tuple[list[Triple], float, str]] = [
@@ -222,38 +220,45 @@ def paint_great_vessels(body: Body) -> None:
         ([(20, -24, -112), (-48, -34, -112)], 5 * wide, "cava"),
     ]
     for points, radius, blood in vessels:
-        for start, end in pairwise([body.near(p, 2.5) for p in points]):
-            body.canvas.shape(Capsule(start, end, radius, radius), *(((1.5, hu["fat"]),) if blood == "artery" else ()), (0.0, hu[blood]))
+        for start, end in pairwise([near(rng, p, 2.5) for p in points]):
+            body.canvas.shape(
+                Capsule(start, end, radius, radius),
+                *(((1.5, hu["fat"]),) if blood == "artery" else ()),
+                (0.0, hu[blood]),
+            )
 
 
 def paint_masses(body: Body) -> None:
     """Paint masses and nodes of random density anywhere in the cavity, and fluid between the organs."""
-    rng, hu = body.shape_rng, body.tissues
+    rng, hu = body.rng("masses"), body.tissues
     for _ in range(int(rng.poisson(1.2))):
         place = (float(rng.uniform(-100, 100)), float(rng.uniform(-60, 75)), float(rng.uniform(-330, -40)))
         big = float(rng.uniform(6, 22) if rng.random() < 0.8 else rng.uniform(22, 60))
-        shape = body.ellipsoid(place, (big, big, big))
+        shape = ellipsoid(rng, place, (big, big, big))
         density = hu["fluid"] if rng.random() < 0.3 else float(rng.uniform(15, 130))
-        body.canvas.shape(shape, (0.0, density), within=body.within)
+        body.canvas.shape(shape, (0.0, density), within=body.abdomen)
 
 
 def paint_pelvis(body: Body) -> None:
     """Paint hip bones, sacrum, femoral heads, bladder, uterus or prostate, and rectum."""
-    rng, hu, canvas, space = body.shape_rng, body.tissues, body.canvas, body.space
+    rng, hu, canvas, space = body.rng("pelvis"), body.tissues, body.canvas, body.space
     if space.window(np.array([-np.inf, -np.inf, -2000.0]), np.array([np.inf, np.inf, -225.0])) is None:
         return
     bone = ((0.0, 0.7 * hu["bone"]), (-3.0, hu["marrow"]))
     organs = [
-        (body.ellipsoid((0, 42, -370), tuple(rng.uniform(18, 52, 3))), ((0.0, hu["muscle"]), (-3.0, hu["fluid"]))),  # type: ignore[arg-type]
-        (body.ellipsoid((0, 6, -372), tuple(rng.uniform(15, 40, 3))), ((0.0, float(rng.uniform(35, 125))),)),  # type: ignore[arg-type]
-        (Capsule((0, -48, -330), (0, -52, -420), 18, 16), ((0.0, hu["wall"]), (-4.0, float(rng.choice([hu["gas"], 40]))))),
+        (ellipsoid(rng, (0, 42, -370), tuple(rng.uniform(18, 52, 3))), ((0.0, hu["muscle"]), (-3.0, hu["fluid"]))),  # type: ignore[arg-type]
+        (ellipsoid(rng, (0, 6, -372), tuple(rng.uniform(15, 40, 3))), ((0.0, float(rng.uniform(35, 125))),)),  # type: ignore[arg-type]
+        (
+            Capsule((0, -48, -330), (0, -52, -420), 18, 16),
+            ((0.0, hu["wall"]), (-4.0, float(rng.choice([hu["gas"], 40])))),
+        ),
     ]
     for organ, layers in organs:
-        canvas.shape(organ, *layers, within=body.within)
-    canvas.shape(body.ellipsoid((0, -72, -310), (48, 20, 62), (-20, 0, 0)), *bone)
+        canvas.shape(organ, *layers, within=body.abdomen)
+    canvas.shape(ellipsoid(rng, (0, -72, -310), (48, 20, 62), (-20, 0, 0)), *bone)
     for side in (-1.0, 1.0):
-        canvas.shape(body.ellipsoid((side * 78, -92, -310), (62, 34, 80)), (0.0, hu["muscle"]))
-        canvas.shape(body.ellipsoid((side * 92, -25, -282), (10, 58, 52), (0, side * 18, side * -38)), *bone)
-        canvas.shape(body.ellipsoid((side * 92, 2, -375), (34, 32, 38)), *bone)
-        canvas.shape(body.ellipsoid((side * 98, 2, -382), (25, 25, 25), spread=0.0), (4.0, 60.0), *bone)
+        canvas.shape(ellipsoid(rng, (side * 78, -92, -310), (62, 34, 80)), (0.0, hu["muscle"]))
+        canvas.shape(ellipsoid(rng, (side * 92, -25, -282), (10, 58, 52), (0, side * 18, side * -38)), *bone)
+        canvas.shape(ellipsoid(rng, (side * 92, 2, -375), (34, 32, 38)), *bone)
+        canvas.shape(ellipsoid(rng, (side * 98, 2, -382), (25, 25, 25), spread=0.0), (4.0, 60.0), *bone)
         canvas.shape(Capsule((side * 105, 0, -385), (side * 150, -10, -440), 18, 20), *bone)
