@@ -95,7 +95,7 @@ class Canvas:
             limited = depth - np.float32(outset) if outset else depth
             if within is not None:
                 limited = np.maximum(limited, within[window])
-            self.paint(limited, np.float32(hu), window, label=label)
+            self.paint(limited, hu, window, label=label)
         return depth, window
 
     def depth(

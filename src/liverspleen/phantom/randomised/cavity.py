@@ -21,7 +21,8 @@ _DEPTH = [0.85, 0.95, 0.95, 0.93, 0.98, 1.0, 0.98, 0.88, 0.7]
 
 def profile(space: Space, levels: list[float], values: NDArray[np.floating] | list[float]) -> Field:
     """Return a quantity (z, 1, 1) that changes along the body axis; constant beyond the first and last level."""
-    return np.interp(space.z.mean(axis=(1, 2)), levels, values).astype(np.float32)[:, None, None]
+    along: Field = np.interp(space.z.mean(axis=(1, 2)), levels, values).astype(np.float32)
+    return along[:, None, None]
 
 
 def cavity_depth(space: Space, rng: np.random.Generator) -> Field:

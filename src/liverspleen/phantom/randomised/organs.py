@@ -14,7 +14,7 @@ from liverspleen.phantom.traits import Condition
 
 def paint_liver(body: Body, ascites_mm: float) -> None:
     """Paint the liver below the right dome, with fissures, vessels, lesions and gallbladder."""
-    rng, hu, canvas = body.rng("liver"), body.tissues, body.canvas
+    rng, canvas = body.rng("liver"), body.canvas
     found = canvas.depth(_lobes(body), ascites_mm + 4.0, warp=body.bent(float(rng.uniform(2, 6))))
     if found is None:
         return
@@ -103,7 +103,7 @@ def _hollows(body: Body) -> list[tuple[Shape, float]]:
         hollows.append((ellipsoid(rng, (22, 8, -72), (float(rng.uniform(14, 30)), 5, 18), (0, 0, -20), 6.0), 3.0))
     if rng.random() < 0.3:
         place = (float(rng.uniform(-40, 120)), float(rng.uniform(-70, 80)), float(rng.uniform(-140, -10)))
-        hollows.append((ellipsoid(rng, place, tuple(rng.uniform(8, 30, 3))), 8.0))  # type: ignore[arg-type]
+        hollows.append((ellipsoid(rng, place, tuple(rng.uniform(8, 30, 3))), 8.0))
     return hollows
 
 
@@ -221,8 +221,8 @@ def _paint_lesions(body: Body, depth: Field, window: Window) -> None:
 
 
 _SPLEEN_SIZE = {
-    Condition.HEALTHY: (0.66, 1.25),
-    Condition.FATTY: (0.8, 1.4),
+    Condition.HEALTHY: (0.75, 1.35),
+    Condition.FATTY: (0.85, 1.45),
     Condition.CLD: (0.85, 1.6),
     Condition.CIRRHOSIS: (1.1, 2.1),
     Condition.POST_HEPATECTOMY: (0.7, 1.4),
@@ -236,7 +236,7 @@ def paint_spleen(body: Body, ascites_mm: float) -> None:
         return
     low, high = _SPLEEN_SIZE[body.condition]
     size = float(rng.uniform(low, high) if rng.random() < 0.92 else rng.uniform(1.5, 2.6))
-    anchor = np.asarray((-117.0, -53.0, -36.0)) + rng.normal(0, (4, 8, 12))
+    anchor = np.asarray((-117.0, -58.0, -36.0)) + rng.normal(0, (4, 8, 12))
     tilt = rng.normal(0, 10, 3)
     slim = float(rng.uniform(0.68, 1.05))
     parts = []
@@ -264,7 +264,7 @@ def paint_spleen(body: Body, ascites_mm: float) -> None:
         return
     depth, window = found
     hollow = ellipsoid(
-        rng, tuple(anchor + (54.0, 34.0, -38.0)), (36 * size**0.3, 36 * size**0.3, 62 * size**0.3), spread=6.0
+        rng, anchor + np.asarray((54.0, 34.0, -38.0)), (36 * size**0.3, 36 * size**0.3, 62 * size**0.3), spread=6.0
     )
     hollows: list[tuple[Shape, float]] = [(hollow, 10.0)] if rng.random() < 0.9 or size < 1.5 else []
     if rng.random() < 0.4:

@@ -35,7 +35,7 @@ class Pose:
         x, y, z = (float(t) for t in tilt)
         bend = (float(rng.uniform(3, 9)), float(rng.uniform(0.8, 3)))
         fat = float(rng.choice([rng.uniform(2, 14), rng.uniform(8, 28), rng.uniform(22, 60)], p=[0.42, 0.42, 0.16]))
-        return cls(scale, (x, y, z), bend, float(rng.uniform(7, 20)), fat, seed)
+        return cls(scale, (x, y, z), bend, float(rng.uniform(6, 18)), fat, seed)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Space:
             (np.min(a, axis=across), np.max(a, axis=across))
             for a, across in zip(placed, ((0, 1), (0, 2), (1, 2)), strict=True)
         ]
-        return cls(*placed, edge, overlap, axes_mm, (wide[0], wide[1], wide[2]), spans)
+        return cls(placed[0], placed[1], placed[2], edge, overlap, axes_mm, (wide[0], wide[1], wide[2]), spans)
 
     def window(self, lower: NDArray[np.floating], upper: NDArray[np.floating]) -> Window | None:
         """Return the part of the scan that a box in reference mm may reach; None if there is none."""
@@ -94,12 +94,15 @@ class Space:
     def halved(self) -> Space:
         """Return every second row and column, for quantities that are smooth."""
         z, y, x = self.axes_mm
+        a, b, c = self.wide
         return Space(
-            *(np.ascontiguousarray(a[:, ::2, ::2]) for a in (self.x, self.y, self.z)),
+            _every_second(self.x),
+            _every_second(self.y),
+            _every_second(self.z),
             self.edge,
             self.overlap,
             (z, y[::2], x[::2]),
-            tuple(a[:, ::2, ::2] for a in self.wide),  # type: ignore[arg-type]
+            (_every_second(a), _every_second(b), _every_second(c)),
         )
 
     def grid(self, window: Window) -> Grid:
@@ -109,3 +112,8 @@ class Space:
     def field(self, seed: tuple[int, ...], knots_mm: float) -> Field:
         """Return a smooth random field over the scan, of SD about 1."""
         return smooth_field(seed, self.axes_mm, knots_mm)
+
+
+def _every_second(values: Field) -> Field:
+    """Return every second row and column."""
+    return np.ascontiguousarray(values[:, ::2, ::2])

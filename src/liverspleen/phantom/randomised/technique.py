@@ -43,8 +43,8 @@ class Technique:
     @property
     def axes_mm(self) -> Axes:
         """Return the positions of the voxels along z, y and x; rows run to posterior, columns to the left."""
-        across = (np.arange(self.matrix) - (self.matrix - 1) / 2) * self.pixel_mm
-        z = self.bottom_mm + np.arange(self.slices) * self.spacing_mm
+        across: NDArray[np.float64] = (np.arange(self.matrix, dtype=np.float64) - (self.matrix - 1) / 2) * self.pixel_mm
+        z: NDArray[np.float64] = self.bottom_mm + np.arange(self.slices, dtype=np.float64) * self.spacing_mm
         return z, self.centre_mm[1] - across, self.centre_mm[0] - across
 
 

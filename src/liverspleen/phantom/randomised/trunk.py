@@ -6,7 +6,7 @@ import numpy as np
 
 from liverspleen.phantom.composites import Union
 from liverspleen.phantom.randomised.body import Body, ellipsoid, near
-from liverspleen.phantom.randomised.cavity import HALF_DEPTH_MM, profile
+from liverspleen.phantom.randomised.cavity import HALF_DEPTH_MM
 from liverspleen.phantom.shapes import Capsule, Ellipsoid, Field
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liverspleen.phantom.composites import Union
 from liverspleen.phantom.randomised.body import Body, ellipsoid, near
-from liverspleen.phantom.shapes import Capsule, Ellipsoid, Field, Triple
+from liverspleen.phantom.randomised.space import Window
+from liverspleen.phantom.shapes import Capsule, Ellipsoid, Field, Shape, Triple
 
 _CELLS = 64
+Layers = tuple[tuple[float, float], ...]
 
 
 def paint_small_bowel(body: Body) -> None:
@@ -23,22 +26,7 @@ def paint_small_bowel(body: Body) -> None:
     window = space.window(np.array([-125.0, -50.0, -400.0]), np.array([125.0, 95.0, top + 25]))
     if window is None:
         return
-    across = rng.uniform(0.55, 1.1, 2)
-    shift = rng.uniform(0, 8, 2)
-    border, cell = None, None
-    for turn, knots in enumerate(rng.uniform(20, 34, 2)):
-        level = space.field((*body.anatomy_seed, 20 + turn), float(knots))[window]
-        level *= np.float32(across[turn])
-        level += np.float32(shift[turn] + 20)
-        floor = np.floor(level)
-        level -= floor
-        near = np.minimum(level, 1 - level)
-        near *= np.float32(knots / across[turn])
-        border = near if border is None else np.minimum(border, near, out=border)
-        part = floor.astype(np.int16)
-        cell = part if cell is None else cell * np.int16(13) + part
-    assert border is not None and cell is not None
-    cell %= _CELLS
+    border, cell = _cells(body, window, rng)
     grid = space.grid(window)
     region = np.maximum(body.abdomen[window] + 3, grid.z - np.float32(top) - np.float32(10) * body.middle[0][window])
     region = np.maximum(region, np.float32(-rng.uniform(5, 45)) - grid.y + np.float32(10) * body.middle[1][window])
@@ -54,6 +42,23 @@ def paint_small_bowel(body: Body) -> None:
     np.copyto(inside, np.float32(hu["gas"]), where=grid.y > levels[cell])
     body.canvas.paint(loops + np.float32(rng.uniform(1.5, 3.5)), inside, window)
     _paint_mesenteric_vessels(body)
+
+
+def _cells(body: Body, window: Window, rng: np.random.Generator) -> tuple[Field, NDArray[np.intp]]:
+    """Return the distance from the border of a cell in mm, and the number of the cell, below `_CELLS`."""
+    across, start = rng.uniform(0.55, 1.1, 2), rng.uniform(20, 28, 2)
+    near, number = [], []
+    for turn, knots in enumerate(rng.uniform(20, 34, 2)):
+        level = body.space.field((*body.anatomy_seed, 20 + turn), float(knots))[window]
+        level *= np.float32(across[turn])
+        level += np.float32(start[turn])
+        below = np.floor(level)
+        level -= below
+        np.minimum(level, 1 - level, out=level)
+        level *= np.float32(knots / across[turn])
+        near.append(level)
+        number.append(below.astype(np.intp))
+    return np.minimum(near[0], near[1]), (number[0] * 13 + number[1]) % _CELLS
 
 
 def _contents(body: Body, count: int) -> Field:
@@ -98,7 +103,8 @@ def paint_colon(body: Body) -> None:
     ]
     drop = float(rng.normal(0, 18))
     points = [near(rng, (x, y, z + (drop if 1 < n < 7 else 0)), 11.0) for n, (x, y, z) in enumerate(line)]
-    radii = rng.uniform(*rng.choice([(8, 18), (14, 26), (20, 36)]), len(points))
+    thin, thick = ((8, 18), (14, 26), (20, 36))[int(rng.integers(3))]
+    radii = rng.uniform(thin, thick, len(points))
     oral = rng.random() < 0.35
     gas_rate = float(rng.choice([0.1, 0.4, 0.8]))
     for (start, first), (end, last) in pairwise(zip(points, radii, strict=True)):
@@ -244,10 +250,10 @@ def paint_pelvis(body: Body) -> None:
     rng, hu, canvas, space = body.rng("pelvis"), body.tissues, body.canvas, body.space
     if space.window(np.array([-np.inf, -np.inf, -2000.0]), np.array([np.inf, np.inf, -225.0])) is None:
         return
-    bone = ((0.0, 0.7 * hu["bone"]), (-3.0, hu["marrow"]))
-    organs = [
-        (ellipsoid(rng, (0, 42, -370), tuple(rng.uniform(18, 52, 3))), ((0.0, hu["muscle"]), (-3.0, hu["fluid"]))),  # type: ignore[arg-type]
-        (ellipsoid(rng, (0, 6, -372), tuple(rng.uniform(15, 40, 3))), ((0.0, float(rng.uniform(35, 125))),)),  # type: ignore[arg-type]
+    bone: Layers = ((0.0, 0.7 * hu["bone"]), (-3.0, hu["marrow"]))
+    organs: list[tuple[Shape, Layers]] = [
+        (ellipsoid(rng, (0, 42, -370), tuple(rng.uniform(18, 52, 3))), ((0.0, hu["muscle"]), (-3.0, hu["fluid"]))),
+        (ellipsoid(rng, (0, 6, -372), tuple(rng.uniform(15, 40, 3))), ((0.0, float(rng.uniform(35, 125))),)),
         (
             Capsule((0, -48, -330), (0, -52, -420), 18, 16),
             ((0.0, hu["wall"]), (-4.0, float(rng.choice([hu["gas"], 40])))),
