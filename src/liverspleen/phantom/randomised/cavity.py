@@ -64,7 +64,7 @@ class Wall:
         across *= across
         np.minimum(across, 1, out=across)
         behind *= 1 - across
-        behind *= np.float32(rng.uniform(26, 40))  # the muscles of the back
+        behind *= np.float32(rng.uniform(20, 34))  # the muscles of the back
         behind += profile(space, [-330.0, -240.0, -180.0], [22.0, 6.0, 0.0]) + np.float32(pose.muscle_mm)
         behind += np.float32(1.5) * space.wide[1]
         fascia = np.subtract(cavity, behind, out=behind)

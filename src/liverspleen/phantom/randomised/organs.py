@@ -79,10 +79,10 @@ def _lobes(body: Body) -> Shape:
 def _hollows(body: Body) -> list[tuple[Shape, float]]:
     """Return shapes that the liver has not: the hilum, fissures, and impressions of its neighbours."""
     rng = body.rng("hollows")
-    deep = float(rng.uniform(40, 60))
+    deep, groove = float(rng.uniform(40, 60)), float(rng.uniform(5, 13))
     hollows: list[tuple[Shape, float]] = [
         (ellipsoid(rng, (20, 12, -142), (52, 56, deep), (0, float(rng.normal(0, 8)), 0), 8.0), 14.0),
-        (Capsule(near(rng, (24, -26, -20), 2), near(rng, (26, -30, -140), 3), 14, 14), 3.0),
+        (Capsule(near(rng, (24, -26, -20), 2), near(rng, (26, -30, -140), 3), groove, groove), 3.0),
     ]
     if rng.random() < 0.65:
         wide = float(rng.uniform(2, 6))
@@ -221,11 +221,11 @@ def _paint_lesions(body: Body, depth: Field, window: Window) -> None:
 
 
 _SPLEEN_SIZE = {
-    Condition.HEALTHY: (0.75, 1.35),
-    Condition.FATTY: (0.85, 1.45),
-    Condition.CLD: (0.85, 1.6),
+    Condition.HEALTHY: (0.82, 1.5),
+    Condition.FATTY: (0.9, 1.55),
+    Condition.CLD: (0.9, 1.7),
     Condition.CIRRHOSIS: (1.1, 2.1),
-    Condition.POST_HEPATECTOMY: (0.7, 1.4),
+    Condition.POST_HEPATECTOMY: (0.8, 1.55),
 }
 
 
@@ -236,9 +236,9 @@ def paint_spleen(body: Body, ascites_mm: float) -> None:
         return
     low, high = _SPLEEN_SIZE[body.condition]
     size = float(rng.uniform(low, high) if rng.random() < 0.92 else rng.uniform(1.5, 2.6))
-    anchor = np.asarray((-117.0, -58.0, -36.0)) + rng.normal(0, (4, 8, 12))
+    anchor = np.asarray((-118.0, -60.0, -30.0)) + rng.normal(0, (4, 8, 12))
     tilt = rng.normal(0, 10, 3)
-    slim = float(rng.uniform(0.68, 1.05))
+    slim = float(rng.uniform(0.78, 1.2))
     parts = []
     for centre, axes, turn in (
         ((-80, -60, -52), (32 * slim, 21, 34), (0, 0, 0)),

@@ -130,7 +130,7 @@ def _paint_mediastinum(body: Body, cavity: Field, below: Field) -> None:
 def paint_spine(body: Body) -> None:
     """Paint vertebrae, discs and the muscles along the spine."""
     canvas, hu, rng = body.canvas, body.tissues, body.rng("spine")
-    y = -HALF_DEPTH_MM + float(rng.uniform(20, 34))
+    y = -HALF_DEPTH_MM + float(rng.uniform(24, 38))
     radius, pitch = float(rng.uniform(17, 23)), float(rng.uniform(28, 38))
     muscle = hu["muscle"] - float(rng.uniform(0, 25))
     for side in (-1.0, 1.0):

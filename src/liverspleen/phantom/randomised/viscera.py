@@ -127,11 +127,11 @@ def paint_colon(body: Body) -> None:
 def paint_stomach(body: Body) -> None:
     """Paint the stomach: collapsed, or with fluid, food or contrast agent, and gas in front."""
     rng, hu = body.rng("stomach"), body.tissues
-    full = float(rng.uniform(0.5, 1.4))
+    full = float(rng.uniform(0.55, 1.5))
     shift = rng.normal(0, 9, 3)
     parts = []
     for centre, axes, tilt in (
-        ((-54, -8, -46), (36, 36, 34), (0, 0, 0)),
+        ((-56, -14, -42), (38, 40, 36), (0, 0, 0)),
         ((-60, 32, -78), (30, 28, 42), (20, 0, 0)),
         ((-14, 46, -112), (42, 22, 22), (0, -20, 0)),
     ):
