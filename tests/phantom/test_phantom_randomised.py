@@ -185,3 +185,13 @@ def test_invalid_styles_and_ranges_are_rejected(wrong, named, tmp_path):
     with pytest.raises(InputError, match="LS-PHA-001") as rejected:
         write_phantom_cohort(tmp_path, **{**COHORT, **wrong}, workers=1)
     assert named in str(rejected.value)
+
+
+def test_painting_in_chunks_gives_the_same_scan(monkeypatch):
+    case = scan(3, matrix=64)
+    whole = case.render()
+    monkeypatch.setattr("liverspleen.phantom.randomised.scan._CHUNK_VOXELS", 9000)
+    chunks = case.render()
+    assert (whole.labels > 0).sum() > 500
+    assert (whole.labels != chunks.labels).sum() < 0.01 * (whole.labels > 0).sum()
+    assert np.abs(whole.hu.astype(int) - chunks.hu).mean() < 1

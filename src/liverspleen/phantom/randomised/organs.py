@@ -205,6 +205,11 @@ def _paint_lesions(body: Body, depth: Field, window: Window) -> None:
         place = (float(rng.uniform(-20, 115)), float(rng.uniform(-50, 60)), float(rng.uniform(-140, -15)))
         big = float(rng.uniform(3, 14) if rng.random() < 0.8 else rng.uniform(14, 45))
         lesion = ellipsoid(rng, place, (big, big, big))
+        density = (
+            hu["fluid"]
+            if rng.random() < 0.35
+            else hu["liver"] + float(rng.choice([-1, 1], p=[0.8, 0.2]) * rng.uniform(12, 70))
+        )
         lower, upper = lesion.box()
         inner = _inner(body, window, lower - 4, upper + 4)
         if inner is None:
@@ -212,11 +217,6 @@ def _paint_lesions(body: Body, depth: Field, window: Window) -> None:
         part = tuple(slice(w.start + i.start, w.start + i.stop) for w, i in zip(window, inner, strict=True))
         found = lesion.depth(body.space.grid((part[0], part[1], part[2])))
         found = np.maximum(found, depth[inner])
-        density = (
-            hu["fluid"]
-            if rng.random() < 0.35
-            else hu["liver"] + float(rng.choice([-1, 1], p=[0.8, 0.2]) * rng.uniform(12, 70))
-        )
         body.canvas.paint(found, density, (part[0], part[1], part[2]), label=None)
 
 

@@ -38,6 +38,8 @@ from liverspleen.phantom.traits import Condition
 RANDOMISED_ORGANS: Final = (Structure.LIVER, Structure.SPLEEN)
 """The organs with a label in randomised phantoms."""
 
+_CHUNK_VOXELS = 4_000_000  # painted at once; about 20 arrays of this size exist
+
 
 @dataclass(frozen=True)
 class RandomisedScan:
@@ -86,15 +88,20 @@ class RandomisedScan:
         seeds = self.anatomy_seed, self.scan_seed
         part, back_mm = _trunk_window(pose, technique, self.anatomy_seed)
         outside = background(technique, back_mm, stream(self.scan_seed, "background"))
-        axes = tuple(axis[span] for axis, span in zip(technique.axes_mm, part, strict=True))
-        canvas = Canvas(_space(pose, technique, (axes[0], axes[1], axes[2])), outside[part[1:]])
-        paint_body(Body.of(self.condition, pose, canvas, self.tissues, seeds))
-        labels = np.zeros((technique.slices, technique.matrix, technique.matrix), np.uint8)
-        labels[part] = canvas.labels
-        affine = np.diag([-technique.pixel_mm, -technique.pixel_mm, technique.spacing_mm, 1.0])
         z, y, x = technique.axes_mm
+        labels = np.zeros((technique.slices, technique.matrix, technique.matrix), np.uint8)
+        trunk = np.empty(labels[part].shape, np.float32)
+        step = max(1, _CHUNK_VOXELS // max(1, trunk[0].size))
+        for first in range(0, technique.slices, step):
+            # one more slice, for the change of depth at the last one
+            axes = z[first : first + step + 1], y[part[1]], x[part[2]]
+            canvas = Canvas(_space(pose, technique, axes), outside[part[1:]])
+            paint_body(Body.of(self.condition, pose, canvas, self.tissues, seeds))
+            trunk[first : first + step] = canvas.hu[:step]
+            labels[first : first + step, part[1], part[2]] = canvas.labels[:step]
+        affine = np.diag([-technique.pixel_mm, -technique.pixel_mm, technique.spacing_mm, 1.0])
         affine[:3, 3] = x[0], y[0], z[0]
-        return PhantomScan(as_measured(canvas.hu, part, outside, technique), labels, affine)
+        return PhantomScan(as_measured(trunk, part, outside, technique), labels, affine)
 
 
 def _space(pose: Pose, technique: Technique, axes_mm: Axes) -> Space:

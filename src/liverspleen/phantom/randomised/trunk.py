@@ -12,7 +12,7 @@ from liverspleen.phantom.shapes import Capsule, Ellipsoid, Field
 
 def paint_wall(body: Body) -> None:
     """Paint skin, subcutaneous fat, muscle and ribs; the cavity is filled with fat."""
-    canvas, hu, rng = body.canvas, body.tissues, body.rng("wall")
+    canvas, hu, rng = body.canvas, body.tissues, body.rng("layers")
     cavity, fascia, skin, muscle = body.wall.cavity, body.wall.fascia, body.wall.skin, body.pose.muscle_mm
     canvas.paint(skin - np.float32(2.0), hu["skin"], label=None, upright=True)
     canvas.paint(skin, np.float32(hu["fat"]) + np.float32(rng.uniform(2, 9)) * body.narrow[0], label=None, upright=True)

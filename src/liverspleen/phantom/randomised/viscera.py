@@ -107,7 +107,8 @@ def paint_colon(body: Body) -> None:
     radii = rng.uniform(thin, thick, len(points))
     oral = rng.random() < 0.35
     gas_rate = float(rng.choice([0.1, 0.4, 0.8]))
-    for (start, first), (end, last) in pairwise(zip(points, radii, strict=True)):
+    for number, ((start, first), (end, last)) in enumerate(pairwise(zip(points, radii, strict=True))):
+        rng = body.rng(f"colon {number}")
         found = body.canvas.depth(Capsule(start, end, float(first), float(last)), 3.0)
         if found is None:
             continue
@@ -168,10 +169,11 @@ def paint_pancreas(body: Body) -> None:
     points = [near(rng, p, 6.0) for p in line]
     radii = [size * r for r in (15, 10, 10, 9)]
     parts = tuple(Capsule(a, b, r, s) for (a, r), (b, s) in pairwise(zip(points, radii, strict=True)))
+    uneven = float(rng.uniform(1, 3.5))
     found = canvas.depth(Union(parts, 4.0), 3.0)
     if found is not None:
         depth, window = found
-        depth += np.float32(rng.uniform(1, 3.5)) * body.narrow[0][window]
+        depth += np.float32(uneven) * body.narrow[0][window]
         np.maximum(depth, body.abdomen[window] + 3, out=depth)
         canvas.paint(depth, hu["pancreas"], window)
     content = float(_contents(body, 1)[0])
@@ -183,8 +185,9 @@ def paint_pancreas(body: Body) -> None:
 
 def paint_kidneys(body: Body) -> None:
     """Paint the kidneys with fat around them, cortex, medulla, pelvis and cysts; one may be missing."""
-    rng, hu, canvas = body.rng("kidneys"), body.tissues, body.canvas
+    hu, canvas = body.tissues, body.canvas
     for side, level in ((1.0, -132.0), (-1.0, -112.0)):
+        rng = body.rng(f"kidney {side}")
         if rng.random() < 0.04:
             continue
         centre = near(rng, (side * rng.uniform(54, 70), -rng.uniform(45, 60), level), 7.0)
