@@ -131,7 +131,7 @@ def as_measured(hu: Field, part: Window, outside: Field, technique: Technique) -
         _cut_circle(image, rng)
     low, high = -1024.0, 3071.0
     if rng.random() < 0.3:
-        low, high = float(rng.choice([-125, -150, -160, -200, -250])), float(rng.choice([240, 250, 275, 300, 400]))
+        low, high = float(rng.choice([-125, -150, -160, -175])), float(rng.choice([240, 250, 275, 300, 400]))
     np.clip(image, low, high, out=image)
     return np.rint(image, out=image).astype(np.int16)
 
