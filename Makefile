@@ -31,7 +31,7 @@ test: $(READY)  ## the tests that need neither a GPU nor real data nor much time
 	$(PYTEST)
 
 test-slow: $(READY)  ## the other tests that need neither a GPU nor real data
-	$(PYTEST) -m '(slow or ddp or slurm or browser) and not gpu and not real'
+	$(PYTEST) -m '(slow or ddp or slurm or browser) and not gpu and not real' --durations=30 --durations-min=10
 
 test-all: $(READY)  ## every test; those whose data, program or device is absent are skipped with the reason
 	$(PYTEST) -m ''

@@ -2,8 +2,8 @@
 
     python benchmarks/training/augmentation.py
 
-All have the effects of `conf/augmentation/nnunet.yaml` on the same samples of three slices in memory, one thread, in
-turns. The README in this folder describes it. A library that is not installed is reported and not measured.
+All have the effects of `conf/augmentation/nnunet.yaml` on the same batches of samples of three slices in memory, one
+thread, in turns. The README in this folder describes it. A library that is not installed is reported and not measured.
 """
 
 from __future__ import annotations
@@ -54,14 +54,25 @@ def samples_of(cache: Path) -> Samples:
     return torch.stack(images[:SAMPLES]), torch.stack(labels[:SAMPLES])
 
 
+def batches(images: Tensor, labels: Tensor) -> Iterator[Samples]:
+    """Yield copies of samples as batches, the same for every pipeline."""
+    order = torch.Generator().manual_seed(0)
+    while True:
+        picked = torch.randint(len(images), (BATCH,), generator=order)
+        yield images[picked], labels[picked]
+
+
+def stacked(samples: list[dict[str, Tensor]], *names: str) -> list[Tensor]:
+    """Return the entries of samples as batches."""
+    return [torch.stack([sample[name] for sample in samples]) for name in names]
+
+
 def ours(samples: Samples, choice: str) -> Iterator[int]:
     """Augment batches as the training does, with the values of a choice in `conf/augmentation`."""
     config = compose("train", ["cohort=none.csv", "output=none", f"augmentation={choice}"])
-    augmentation, (images, labels) = Augmentation(**asdict(config.augmentation)), samples
-    order = torch.Generator().manual_seed(0)
-    for seed, _ in enumerate(iter(int, 1)):
-        picked = torch.randint(len(images), (BATCH,), generator=order)
-        augmentation(images[picked], labels[picked], seed=seed)
+    augmentation = Augmentation(**asdict(config.augmentation))
+    for seed, batch in enumerate(batches(*samples)):
+        augmentation(*batch, seed=seed)
         yield BATCH
 
 
@@ -78,7 +89,6 @@ def nnunet(samples: Samples) -> Iterator[int]:
     from batchgeneratorsv2.transforms.utils.random import RandomTransform
     from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
 
-    images, labels = samples
     quarter, curve = BGContrast((0.75, 1.25)), BGContrast((0.7, 1.5))
     by_chance: list[tuple[Any, float]] = [
         (GaussianNoiseTransform((0, 0.1), p_per_channel=1, synchronize_channels=True), 0.1),
@@ -90,7 +100,7 @@ def nnunet(samples: Samples) -> Iterator[int]:
         (GammaTransform(curve, 0, False, 1, 1), 0.3),
     ]
     spatial = SpatialTransform(
-        tuple(images.shape[-2:]),
+        tuple(samples[0].shape[-2:]),
         patch_center_dist_from_border=0,
         random_crop=False,
         p_rotation=0.2,
@@ -104,19 +114,16 @@ def nnunet(samples: Samples) -> Iterator[int]:
     )
     effects = [RandomTransform(transform, apply_probability=chance) for transform, chance in by_chance]
     chain = ComposeTransforms([spatial, *effects, RemoveLabelTansform(-1, 0)])
-    order = torch.Generator().manual_seed(0)
-    while True:
-        # copied, as the transforms change the image in place; labels of nnU-Net are int16
-        index = int(torch.randint(len(images), (), generator=order))
-        chain(image=images[index].clone(), segmentation=labels[index, None].to(torch.int16))
-        yield 1
+    for images, labels in batches(*samples):  # sample by sample, then stacked, as in nnUNetDataLoader
+        pairs = zip(images, labels[:, None].to(torch.int16), strict=True)  # labels of nnU-Net are int16
+        stacked([chain(image=image, segmentation=label) for image, label in pairs], "image", "segmentation")
+        yield BATCH
 
 
 def monai(samples: Samples) -> Iterator[int]:
     """Augment samples with MONAI's transforms of the same kinds, ranges and probabilities."""
     import monai.transforms as mt
 
-    images, labels = samples
     both = ["image", "label"]
     chain = mt.Compose(
         [
@@ -137,11 +144,10 @@ def monai(samples: Samples) -> Iterator[int]:
             mt.RandAdjustContrastd("image", prob=0.3, gamma=(0.7, 1.5), invert_image=False, retain_stats=True),
         ]
     ).set_random_state(0)
-    order = torch.Generator().manual_seed(0)
-    while True:
-        index = int(torch.randint(len(images), (), generator=order))
-        chain({"image": images[index].clone(), "label": labels[index, None].clone()})
-        yield 1
+    for images, labels in batches(*samples):
+        pairs = zip(images, labels[:, None], strict=True)
+        stacked([chain({"image": image, "label": label}) for image, label in pairs], *both)
+        yield BATCH
 
 
 def makers(samples: Samples) -> dict[str, Callable[[], Iterator[int]]]:

@@ -16,7 +16,7 @@ from factor_tables import write_tables
 
 from liverspleen.api.phantoms import run_phantoms
 from liverspleen.api.sweep import run_sweep
-from liverspleen.config import compose
+from liverspleen.config import SweepConfig, compose
 from liverspleen.errors import InputError, Issue, collapsed
 
 CONF = Path(__file__).parent / "conf"
@@ -27,6 +27,9 @@ SWEEP = ("leaders=3", "seeds=5", "workers=2")
 
 def main(overrides: list[str]) -> int:
     """Run the study; return 0 if it succeeds, 2 if an input was rejected."""
+    if {"--help", "-h"} & set(overrides):
+        print(__doc__)
+        return 0
     if not all("=" in override for override in overrides):
         print(Issue("LS-EXP-020", "an argument does not have the form key=value", "write key=value"), file=sys.stderr)
         return 2
@@ -37,13 +40,16 @@ def main(overrides: list[str]) -> int:
     out = Path(own["output"])
     search, stated = out / "sweep", out / "stated"
     repeated = [override for override in rest if override.partition("=")[0] not in {"trials", "leaders"}]
+    table = out / "phantoms" / "cohort.csv"
+    data = [f"cohort={table}", f"cache={out / 'cache'}", f"conf={CONF}", *RECIPE, *SWEEP]
+    searched = [*data, f"output={search}", "search=architecture_small", *rest]
+    split = f"split={search / 'split.csv'}"
+    fixed = [*data, split, f"output={stated}", "search=stated", *repeated, "leaders=1"]
+    counts = [f"{name}={own[name]}" for name in ("development", "matrix")]
     try:
-        counts = [f"{name}={own[name]}" for name in ("development", "matrix")]
-        table = run_phantoms(compose("phantom", [f"output={out / 'phantoms'}", "test1=0", "pairs=0", *counts]))
-        data = [f"cohort={table}", f"cache={out / 'cache'}", f"conf={CONF}", *RECIPE, *SWEEP]
-        issues = sweep([*data, f"output={search}", "search=architecture_small", *rest])
-        split = f"split={search / 'split.csv'}"
-        issues += sweep([*data, split, f"output={stated}", "search=stated", *repeated, "leaders=1"])
+        composed = [compose("sweep", overrides) for overrides in (searched, fixed)]  # before the phantoms are made
+        run_phantoms(compose("phantom", [f"output={out / 'phantoms'}", "test1=0", "pairs=0", *counts]))
+        issues = [issue for one in zip(composed, (searched, fixed), strict=True) for issue in sweep(*one)]
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -53,10 +59,10 @@ def main(overrides: list[str]) -> int:
     return 2 if any(issue.severity == "error" for issue in issues) else 0
 
 
-def sweep(overrides: list[str]) -> list[Issue]:
+def sweep(config: SweepConfig, overrides: list[str]) -> list[Issue]:
     """Run a sweep and return its issues."""
     print(f"\nliverspleen sweep {' '.join(overrides)}", flush=True)
-    return [*run_sweep(compose("sweep", overrides), overrides)]
+    return [*run_sweep(config, overrides)]
 
 
 if __name__ == "__main__":

@@ -10,15 +10,19 @@ number of cases between 10 and 320 (log-uniform): the true need. Flat curves hav
 from __future__ import annotations
 
 import csv
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from liverspleen.errors import Issue
 from liverspleen.evaluation.statistics.learning_curve import BEYOND, FLAT, MISFIT, UNBOUNDED, learning_curve
+from liverspleen.storage import write_text
 
 CURVES = 500
+SEED = 22  # the method was chosen on curves of seed 21, with a similar result
 SIZES, SEEDS = np.array([5, 10, 20, 40, 80]), 3
 NOISE = {"same for all sizes": 0, "larger with few cases": 1, "half of the variance is of the seed": 2, "flat": 3}
 
@@ -42,7 +46,7 @@ def simulated(rng: np.random.Generator, kind: int) -> tuple[np.ndarray, np.ndarr
 def rows() -> Iterator[dict[str, object]]:
     """Yield a row for each kind of noise."""
     for name, kind in NOISE.items():
-        rng = np.random.default_rng([21, kind])
+        rng = np.random.default_rng([SEED, kind])
         curves = [simulated(rng, kind) for _ in range(CURVES)]
         seeds = np.repeat(np.arange(SEEDS), len(SIZES))
         found = [(learning_curve(n, y, seeds, wanted_dss=wanted), need) for n, y, wanted, need in curves]
@@ -67,12 +71,24 @@ def rows() -> Iterator[dict[str, object]]:
         }
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> int:
+    """Write and print the table; return 0, or 2 if an argument was rejected."""
+    if {"--help", "-h"} & set(arguments):
+        print(__doc__)
+        return 0
+    if arguments:
+        message, hint = f"{arguments[0]!r} is not a setting of this study", "run it without arguments"
+        print(Issue("LS-EXP-014", message, hint), file=sys.stderr)
+        return 2
     table = list(rows())
-    with Path(__file__).with_name("coverage.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [*table[0]], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
-    writer = csv.DictWriter(sys.stdout, [*table[0]])
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*table[0]], lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
+    write_text(Path(__file__).with_name("coverage.csv"), text.getvalue())
+    print(text.getvalue(), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -18,6 +18,8 @@ from liverspleen.cohort.split import is_trainable
 from liverspleen.errors import InputError, InputWarning, Issue, collapsed
 from liverspleen.evaluation.measurements.table import read_measurements
 
+KEYS = ("data", "output", "train_on")
+
 EPILOGUE = (
     "These figures test the pipeline, not accuracy: the network is overfitted to one case, and the other cases differ "
     "from it in pixel size, contrast phase and slice thickness."
@@ -26,7 +28,14 @@ EPILOGUE = (
 
 def main(arguments: list[str]) -> int:
     """Run the study; return 0 if it succeeds, 2 if an input was rejected."""
-    given = dict(argument.split("=", 1) for argument in arguments)
+    if {"--help", "-h"} & set(arguments):
+        print(__doc__)
+        return 0
+    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
+    if unknown := [key for key in given if key not in KEYS]:
+        hint = f"use one of {', '.join(KEYS)}"
+        print(Issue("LS-EXP-014", f"{unknown[0]!r} is not a setting of this study", hint), file=sys.stderr)
+        return 2
     if "data" not in given or not (Path(given["data"]) / "cohort.csv").is_file():
         issue = Issue(
             "LS-EXP-001", "data= is not a folder with a cohort.csv", "give DATA=FOLDER", file=given.get("data")

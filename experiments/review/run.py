@@ -18,11 +18,15 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from liverspleen.cohort import load_case, read_cohort
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.metrics.overlap import overlaps
 from liverspleen.imaging import CTVolume, Geometry, LabelMap
 from liverspleen.inference.model import load_model
 from liverspleen.inference.review import SIGNS, Review, review
 from liverspleen.inference.segment import segment
+
+KEYS = ("cohort", "model", "datasets")
+REQUIRED = KEYS[:2]
 
 DEGRADATIONS = ("unchanged", "noise 25 HU", "noise 60 HU", "slices missing", "half the scan", "thick slices")
 DEGRADATIONS += ("60 HU more", "60 HU less", "streaks")
@@ -63,11 +67,32 @@ def degraded(hu: NDArray[np.int16], labels: NDArray[np.uint8], degradation: str,
 
 
 def main(arguments: list[str]) -> int:
-    """Print the figures of the README."""
-    given = dict(argument.split("=", 1) for argument in arguments)
-    cohort, model = read_cohort(Path(given["cohort"])), load_model(Path(given["model"]))
+    """Print the figures of the README; return 0 if it succeeds, 2 if an input was rejected."""
+    if {"--help", "-h"} & set(arguments):
+        print(__doc__)
+        return 0
+    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
+    if unknown := [key for key in given if key not in KEYS]:
+        hint = f"use one of {', '.join(KEYS)}"
+        print(Issue("LS-EXP-014", f"{unknown[0]!r} is not a setting of this study", hint), file=sys.stderr)
+        return 2
+    if missing := [key for key in REQUIRED if not given.get(key)]:
+        print(Issue("LS-EXP-014", f"{missing[0]}= is missing", f"give {missing[0]}=FILE"), file=sys.stderr)
+        return 2
+    try:
+        outcomes = run(Path(given["cohort"]), Path(given["model"]), given.get("datasets", "test1,test2").split(","))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print_results(outcomes)
+    return 0
+
+
+def run(table: Path, package: Path, datasets: list[str]) -> list[Outcome]:
+    """Segment the cases, unchanged and with each degradation."""
+    cohort, model = read_cohort(table), load_model(package)
     outcomes = []
-    for number, case in enumerate(cohort.select(given.get("datasets", "test1,test2").split(",")).cases):
+    for number, case in enumerate(cohort.select(datasets).cases):
         ct, truth = load_case(case)
         assert truth is not None, "a phantom has a label map"
         for index, degradation in enumerate(DEGRADATIONS):
@@ -82,8 +107,7 @@ def main(arguments: list[str]) -> int:
             if scores:
                 found = review(LabelMap(predicted.labels, scan.geometry), scan, flips)
                 outcomes.append(Outcome(degradation, 1 - min(scores), found))
-    print_results(outcomes)
-    return 0
+    return outcomes
 
 
 def print_results(outcomes: list[Outcome]) -> None:

@@ -69,21 +69,31 @@ def test_overrides_of_python_values_compose_to_the_same_configuration() -> None:
     assert compose("train", [*overrides(values)]) == compose("train", values=values)
 
 
+@pytest.fixture(scope="module")
+def finished(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an uninterrupted cross-validation; it is called cv by the page."""
+    folder = tmp_path_factory.mktemp("finished")
+    subprocess.run(program(cohort), check=True, capture_output=True, cwd=folder)
+    return folder / "cv"
+
+
+def program(cohort: Path) -> list[str]:
+    return [sys.executable, "-m", "liverspleen", *command(cohort), "slices.pixel_mm=auto"]
+
+
 @pytest.mark.slow
 def test_a_cross_validation_killed_twice_ends_with_the_bytes_of_an_uninterrupted_one(
-    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cohort: Path, finished: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    words = [sys.executable, "-m", "liverspleen", *command(cohort), "slices.pixel_mm=auto"]
+    words, output = [*program(cohort), "output=killed"], tmp_path / "killed"
     for fold in ("fold0", "fold1"):
-        process = subprocess.Popen([*words, "output=killed"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not (tmp_path / "killed" / fold / "metrics.csv").exists() and process.poll() is None:
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+        while not (output / fold / "metrics.csv").exists() and process.poll() is None:
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-    for output in ("killed", "whole"):
-        subprocess.run([*words, f"output={output}"], check=True, capture_output=True)
-    killed, whole = files(tmp_path / "killed"), files(tmp_path / "whole")
+    subprocess.run(words, check=True, capture_output=True, cwd=tmp_path)
+    killed, whole = files(output), files(finished)
     assert [name for name in whole if killed.get(name) != whole[name]] == []
     assert {*killed} == {*whole}
     assert {"fold1/last.ckpt", "ensemble/ensemble.json", "measure/measurements.csv"} <= {*whole}
@@ -91,11 +101,9 @@ def test_a_cross_validation_killed_twice_ends_with_the_bytes_of_an_uninterrupted
 
 @pytest.mark.slow
 def test_the_command_of_the_page_ends_in_tables_by_fold_and_an_ensemble(
-    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cohort: Path, finished: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(command(cohort)) == 0
-    report = json.loads(Path("cv/report/report.json").read_text(encoding="utf-8"))
+    report = json.loads((finished / "report/report.json").read_text(encoding="utf-8"))
     found = {(c["table"], c["row"], c["column"]): c for c in report["cells"]}
     columns = [f"fold{number}" for number in range(FOLDS)]
     for organ in ("liver", "spleen"):
@@ -105,11 +113,17 @@ def test_the_command_of_the_page_ends_in_tables_by_fold_and_an_ensemble(
         assert len(set().union(*cases)) == 6
         assert found["cross_validation_means", "dss:total", organ]["values"]["n_patients"] == 6
     assert "figures/bland_altman_liver_cross_validation.svg" in report["files"]
-    page = Path("cv/report/report.html").read_text(encoding="utf-8")
+    page = (finished / "report/report.html").read_text(encoding="utf-8")
     assert "Development dataset, 2-fold cross-validation: dla against manual" in page
-    predicted = ["predict", "model=cv/ensemble", f"input={cohort}", "datasets=[test1]", "output=test"]
+    predicted = [
+        "predict",
+        f"model={finished / 'ensemble'}",
+        f"input={cohort}",
+        "datasets=[test1]",
+        f"output={tmp_path}",
+    ]
     assert main(predicted) == 0
-    sidecar = json.loads(next(Path("test").glob("*_dseg.json")).read_text(encoding="utf-8"))
+    sidecar = json.loads(next(tmp_path.glob("*_dseg.json")).read_text(encoding="utf-8"))
     assert len(sidecar["members"]) == FOLDS
 
 

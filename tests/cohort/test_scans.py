@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
@@ -447,3 +448,12 @@ def test_cases_can_be_sent_to_other_processes(tmp_path: Path) -> None:
         again = pickle.loads(pickle.dumps(scan))
         assert again.case == scan.case
         np.testing.assert_array_equal(again.read().hu, scan.read().hu)
+
+
+def test_pair_given_by_its_voxels_is_one_case(tmp_path: Path) -> None:
+    exam = box_exam("b")
+    write_ct(tmp_path / "a.nii", exam.ct)
+    nib.save(nib.Nifti1Pair.from_image(nib.load(tmp_path / "a.nii")), tmp_path / "b.img")
+    (scan,) = found(tmp_path / "b.img").cases
+    assert scan.case.case_id == "b"
+    assert np.array_equal(scan.read().hu, exam.ct.hu)

@@ -33,7 +33,7 @@ from liverspleen.cohort.unpacking import SUFFIX, temporary_folder, unpack
 from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue, Severity, counted
 from liverspleen.imaging.dicom import Series, find_series
-from liverspleen.imaging.files import parts
+from liverspleen.imaging.files import header_of, parts
 from liverspleen.storage import StrPath
 
 __all__ = ["ScanCase", "Scans", "open_scans", "write_case_probabilities", "write_case_segmentation"]
@@ -88,7 +88,7 @@ def open_scans(
         InputError: the source as a whole cannot be used: LS-PRD-001 it has no CT, LS-CFG-016 `split`, `root` or
             `datasets` without a cohort; as `read_cohort`, `read_split` and `read_key`.
     """
-    source = Path(source)
+    source = header_of(Path(source))
     if source.suffix == ".csv" or (source / "cohort.csv").is_file():
         yield _cohort(source, root, vocabulary, datasets, split)
         return

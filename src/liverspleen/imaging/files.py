@@ -81,7 +81,7 @@ def is_detached(name: str) -> bool:
 
 def parts(path: Path) -> tuple[Path, ...]:
     """Return all files that an image is read from: the file, and that of its voxels if it is another one."""
-    path = _header_of(path)
+    path = header_of(path)
     if not is_detached(path.name):
         return (path,)
     try:
@@ -205,11 +205,11 @@ def plane_blocks(layout: Layout, *, case_id: str | None = None) -> Iterator[NDAr
 
 def read_layout(path: StrPath, *, case_id: str | None = None) -> Layout:
     """Read the layout of the voxels from a file's header; as `read_grid`."""
-    source = Source(_header_of(Path(path)), case_id)
+    source = Source(header_of(Path(path)), case_id)
     return FORMATS[suffix_of(source.path.name) or ".nii"](source)
 
 
-def _header_of(path: Path) -> Path:
+def header_of(path: Path) -> Path:
     """Return the header of a pair that is given by its voxels, `X.img` or `X.img.gz`; any other path unchanged."""
     match = re.search(r"\.img(?=(\.gz)?$)", path.name, re.IGNORECASE)
     if match is None:
