@@ -1,118 +1,21 @@
-"""Liver and spleen of random shape, with vessels and lesions."""
+"""What liver and spleen share: hollows, the tissue around them, and their texture."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from liverspleen.organs import Structure
-from liverspleen.phantom.composites import Union, blended_minimum
-from liverspleen.phantom.randomised.body import Body, ellipsoid, near
+from liverspleen.phantom.composites import blended_minimum
+from liverspleen.phantom.randomised.body import Body
 from liverspleen.phantom.randomised.space import Window
-from liverspleen.phantom.shapes import Capsule, Ellipsoid, Field, Shape, Triple
-from liverspleen.phantom.traits import Condition
+from liverspleen.phantom.shapes import Field, Shape
 
 
-def paint_liver(body: Body, ascites_mm: float) -> None:
-    """Paint the liver below the right dome, with fissures, vessels, lesions and gallbladder."""
-    rng, canvas = body.rng("liver"), body.canvas
-    found = canvas.depth(_lobes(body), ascites_mm + 4.0, warp=body.bent(float(rng.uniform(2, 6))))
-    if found is None:
-        return
-    depth, window = found
-    depth = _carved(body, depth, window, _hollows(body))
-    depth += np.float32(rng.uniform(1, 3)) * body.middle[1][window]
-    gap = float(rng.uniform(0.0, 1.5) if rng.random() < 0.75 else rng.uniform(1.0, 4.0))
-    if body.condition is Condition.CIRRHOSIS:
-        depth += np.float32(rng.uniform(0.5, 2.5)) * body.narrow[0][window]
-    edge = body.abdomen[window] + np.float32(gap + ascites_mm)
-    depth = -blended_minimum(-depth, -edge, 4.0)
-    _surround(body, depth, window, ascites_mm, rng)
-    canvas.paint(depth, _texture(body, "liver", window), window, label=Structure.LIVER)
-    _paint_gallbladder(body)
-    _paint_liver_vessels(body, depth, window)
-    _paint_lesions(body, depth, window)
-
-
-def _lobes(body: Body) -> Shape:
-    rng, condition = body.rng("lobes"), body.condition
-    size = float(rng.uniform(0.88, 1.08) * rng.normal(1.07, 0.06))
-    if rng.random() < 0.1:
-        size *= float(rng.uniform(1.05, 1.25))
-    right, left = size * float(rng.uniform(0.9, 1.08)), size * float(rng.uniform(0.75, 1.2))
-    if condition is Condition.CIRRHOSIS:
-        right, left = right * float(rng.uniform(0.78, 0.95)), left * float(rng.uniform(1.0, 1.2))
-    missing = str(rng.choice(["right", "left"])) if condition is Condition.POST_HEPATECTOMY else ""
-    tilt = rng.normal(0, 7, 3)
-
-    def part(centre: Triple, axes: Triple, extra: Triple, scale: float, anchor: Triple) -> Ellipsoid:
-        x, y, z = (a + scale * (c - a) for a, c in zip(anchor, centre, strict=True))
-        a, b, c = (scale * r for r in axes)
-        u, v, w = np.asarray(extra) + tilt
-        return ellipsoid(rng, (x, y, z), (a, b, c), (float(u), float(v), float(w)))
-
-    dome, bare = (95.0, 10.0, -15.0), (10.0, 30.0, -30.0)
-    tip = float(rng.uniform(-170, -105))
-    reach = float(rng.choice([rng.uniform(-50, -10), rng.uniform(-75, -35), rng.uniform(-105, -70)], p=[0.4, 0.4, 0.2]))
-    parts = []
-    if missing != "right":
-        parts += [part((74, -6, -64), (66, 78, 80), (0, 0, 0), right, dome)]
-        thin = float(rng.uniform(0.7, 1.15))
-        parts += [part((100, 0, tip), (27 * thin, 42 * thin, 52), (0, 8, 0), right, dome)]
-        if rng.random() < 0.08:  # a tongue of the right lobe that reaches the pelvis
-            parts += [part((104, 5, tip - 55), (19, 30, 48), (0, 6, 0), right, dome)]
-    else:
-        parts += [part((40, 22, -66), (50, 52, 54), (0, 0, 20), left * 1.3, bare)]
-    thick = float(rng.uniform(0.7, 1.3))
-    deep = float(rng.uniform(-75, -42))
-    parts += [part((14, 44, deep), (58, 38, 38 * thick), (0, 0, 10), left, bare)]
-    if missing != "left":
-        parts += [
-            part((reach / 2 - 5, 50, deep + 6), (abs(reach) / 2 + 34, 26 * thick, 26 * thick), (0, 10, -10), left, bare)
-        ]
-        if reach < -75:
-            parts += [part((reach, 20, -38), (22, 38, 22), (0, 0, 10), left, bare)]
-    caudate = 1.4 if condition is Condition.CIRRHOSIS else 1.0
-    parts += [ellipsoid(rng, (24, -14, -60), (17 * caudate, 17 * caudate, 26 * caudate))]
-    return Union(tuple(parts), float(rng.uniform(12, 30)))
-
-
-def _hollows(body: Body) -> list[tuple[Shape, float]]:
-    """Return shapes that the liver has not: the hilum, fissures, and impressions of its neighbours."""
-    rng = body.rng("hollows")
-    deep, groove = float(rng.uniform(40, 60)), float(rng.uniform(5, 13))
-    hollows: list[tuple[Shape, float]] = [
-        (ellipsoid(rng, (20, 12, -142), (52, 56, deep), (0, float(rng.normal(0, 8)), 0), 8.0), 14.0),
-        (Capsule(near(rng, (24, -26, -20), 2), near(rng, (26, -30, -140), 3), groove, groove), 3.0),
-    ]
-    if rng.random() < 0.65:
-        wide = float(rng.uniform(2, 6))
-        turn = float(rng.normal(-10, 15))
-        hollows.append(
-            (
-                ellipsoid(
-                    rng,
-                    (6, 42, -88),
-                    (wide, float(rng.uniform(15, 32)), float(rng.uniform(15, 45))),
-                    (0, 0, turn),
-                    10.0,
-                ),
-                2.0,
-            )
-        )
-    if rng.random() < 0.6:
-        hollows.append((ellipsoid(rng, (22, 8, -72), (float(rng.uniform(14, 30)), 5, 18), (0, 0, -20), 6.0), 3.0))
-    if rng.random() < 0.3:
-        place = (float(rng.uniform(-40, 120)), float(rng.uniform(-70, 80)), float(rng.uniform(-140, -10)))
-        hollows.append((ellipsoid(rng, place, tuple(rng.uniform(8, 30, 3))), 8.0))
-    return hollows
-
-
-def _carved(body: Body, depth: Field, window: Window, hollows: list[tuple[Shape, float]]) -> Field:
+def carved(body: Body, depth: Field, window: Window, hollows: list[tuple[Shape, float]]) -> Field:
     """Return the depth of a body without the hollows; each has a width of the smoothed edge in mm."""
     grid = body.space.grid(window)
     for hollow, blend in hollows:
         lower, upper = hollow.box()
-        inner = _inner(body, window, lower - blend, upper + blend)
+        inner = inner_window(body, window, lower - blend, upper + blend)
         if inner is None:
             continue
         part = depth[inner]
@@ -121,7 +24,7 @@ def _carved(body: Body, depth: Field, window: Window, hollows: list[tuple[Shape,
     return depth
 
 
-def _inner(body: Body, window: Window, lower: Field, upper: Field) -> Window | None:
+def inner_window(body: Body, window: Window, lower: Field, upper: Field) -> Window | None:
     """Return the part of a window that a box may reach, relative to the window."""
     found = body.space.window(lower, upper)
     if found is None:
@@ -135,7 +38,7 @@ def _inner(body: Body, window: Window, lower: Field, upper: Field) -> Window | N
     return parts[0], parts[1], parts[2]
 
 
-def _surround(body: Body, depth: Field, window: Window, ascites_mm: float, rng: np.random.Generator) -> None:
+def surround(body: Body, depth: Field, window: Window, ascites_mm: float, rng: np.random.Generator) -> None:
     """Paint fluid or an uneven plane of fat around an organ; where it is missing, the organ touches its neighbours."""
     hu = body.tissues
     if ascites_mm:
@@ -147,139 +50,14 @@ def _surround(body: Body, depth: Field, window: Window, ascites_mm: float, rng: 
     body.canvas.paint(plane, hu["fat"], window)
 
 
-def _texture(body: Body, organ: str, window: Window) -> Field:
+def texture(body: Body, organ: str, window: Window) -> Field:
     """Return the density of an organ, uneven in large parts; the arterial spleen is striped."""
     rng, hu = body.scan_rng(organ), body.tissues
     uneven = float(rng.uniform(0, 5) if rng.random() < 0.8 else rng.uniform(5, 16))
-    texture = np.float32(hu[organ]) + np.float32(uneven) * body.middle[0][window]
+    density = np.float32(hu[organ]) + np.float32(uneven) * body.middle[0][window]
     fine = float(rng.uniform(0, 4))
-    texture += np.float32(fine) * body.narrow[1][window]
+    density += np.float32(fine) * body.narrow[1][window]
     if organ == "spleen" and body.tissues.phase == "arterial" and rng.random() < 0.7:
         stripes = np.sin(np.float32(rng.uniform(2, 5)) * body.narrow[0][window])
-        texture += np.float32(rng.uniform(8, 40)) * stripes
-    return texture
-
-
-def _paint_gallbladder(body: Body) -> None:
-    rng, hu = body.rng("gallbladder"), body.tissues
-    if rng.random() < 0.2:
-        return
-    size = float(rng.uniform(0.6, 1.35))
-    shape = ellipsoid(rng, (48, 42, -112), (15 * size, 20 * size, 28 * size), (20, 0, 0), 9.0)
-    body.canvas.shape(shape, (0.0, hu["wall"]), (-2.0, hu["bile"]), within=body.abdomen)
-
-
-def _paint_liver_vessels(body: Body, depth: Field, window: Window) -> None:
-    """Paint veins in the liver; the trunks of the portal vein at the hilum do not belong to the organ's label."""
-    rng, hu, canvas = body.rng("liver_vessels"), body.tissues, body.canvas
-    visible = np.float32(rng.uniform(0.08, 0.4))
-    tubes = body.tubes[window] - visible
-    tubes *= np.float32(9)
-    np.maximum(tubes, depth + 3, out=tubes)
-    kind = np.where(body.space.wide[1][window] > 0, np.float32(hu["portal"]), np.float32(hu["vein"]))
-    canvas.paint(tubes, kind, window, label=None)
-    wide = float(rng.uniform(0.6, 1.3))
-    for name, start, end, radius, label in (
-        ("portal", (20, 2, -86), (36, 10, -76), 6.5, Structure.BACKGROUND),
-        ("portal", (36, 10, -76), (60, 4, -74), 5.5, Structure.BACKGROUND),
-        ("portal", (60, 4, -74), (92, 26, -58), 4.5, None),
-        ("portal", (60, 4, -74), (96, -30, -90), 4.5, None),
-        ("portal", (34, 10, -76), (-4, 44, -58), 4.5, None),
-        ("vein", (26, -22, -26), (96, -18, -64), 4.5, None),
-        ("vein", (24, -18, -26), (54, 38, -64), 4.5, None),
-        ("vein", (22, -18, -26), (-16, 40, -38), 4.0, None),
-    ):
-        tube = canvas.depth(Capsule(near(rng, start, 3), near(rng, end, 7), radius * wide, radius * wide * 0.7))
-        if tube is None:
-            continue
-        vessel, part = tube
-        inside = canvas.labels[part] == Structure.LIVER
-        vessel[~inside] = 9
-        canvas.paint(vessel, hu[name], part, label=label)
-
-
-def _paint_lesions(body: Body, depth: Field, window: Window) -> None:
-    """Paint cysts, metastases and other lesions inside an organ; its label includes them."""
-    rng, hu = body.rng("lesions"), body.tissues
-    for _ in range(int(rng.choice([0, rng.poisson(1.5), rng.poisson(7)], p=[0.5, 0.38, 0.12]))):
-        place = (float(rng.uniform(-20, 115)), float(rng.uniform(-50, 60)), float(rng.uniform(-140, -15)))
-        big = float(rng.uniform(3, 14) if rng.random() < 0.8 else rng.uniform(14, 45))
-        lesion = ellipsoid(rng, place, (big, big, big))
-        density = (
-            hu["fluid"]
-            if rng.random() < 0.35
-            else hu["liver"] + float(rng.choice([-1, 1], p=[0.8, 0.2]) * rng.uniform(12, 70))
-        )
-        lower, upper = lesion.box()
-        inner = _inner(body, window, lower - 4, upper + 4)
-        if inner is None:
-            continue
-        part = tuple(slice(w.start + i.start, w.start + i.stop) for w, i in zip(window, inner, strict=True))
-        found = lesion.depth(body.space.grid((part[0], part[1], part[2])))
-        found = np.maximum(found, depth[inner])
-        body.canvas.paint(found, density, (part[0], part[1], part[2]), label=None)
-
-
-_SPLEEN_SIZE = {
-    Condition.HEALTHY: (0.82, 1.5),
-    Condition.FATTY: (0.9, 1.55),
-    Condition.CLD: (0.9, 1.7),
-    Condition.CIRRHOSIS: (1.1, 2.1),
-    Condition.POST_HEPATECTOMY: (0.8, 1.55),
-}
-
-
-def paint_spleen(body: Body, ascites_mm: float) -> None:
-    """Paint the spleen at the left posterior wall; it is absent in some patients and very large in others."""
-    rng, canvas = body.rng("spleen"), body.canvas
-    if rng.random() < 0.05:
-        return
-    low, high = _SPLEEN_SIZE[body.condition]
-    size = float(rng.uniform(low, high) if rng.random() < 0.92 else rng.uniform(1.5, 2.6))
-    anchor = np.asarray((-118.0, -60.0, -30.0)) + rng.normal(0, (4, 8, 12))
-    tilt = rng.normal(0, 10, 3)
-    slim = float(rng.uniform(0.78, 1.2))
-    parts = []
-    for centre, axes, turn in (
-        ((-80, -60, -52), (32 * slim, 21, 34), (0, 0, 0)),
-        ((-102, -40, -70), (23 * slim, 36, 46), (0, 10, 20)),
-        ((-113, -6, -92), (17 * slim, 32, 36), (0, 15, 10)),
-    ):
-        if rng.random() < 0.12:
-            continue
-        x, y, z = anchor + size * (np.asarray(centre) - (-112.0, -48.0, -38.0))
-        a, b, c = size * np.asarray(axes) * rng.uniform(0.85, 1.15, 3)
-        u, v, w = np.asarray(turn) + tilt
-        parts.append(
-            ellipsoid(
-                rng, (float(x), float(y), float(z)), (float(a), float(b), float(c)), (float(u), float(v), float(w))
-            )
-        )
-    found = (
-        canvas.depth(Union(tuple(parts), 14.0), ascites_mm + 4.0, warp=body.bent(float(rng.uniform(1.5, 5))))
-        if parts
-        else None
-    )
-    if found is None:
-        return
-    depth, window = found
-    hollow = ellipsoid(
-        rng, anchor + np.asarray((54.0, 34.0, -38.0)), (36 * size**0.3, 36 * size**0.3, 62 * size**0.3), spread=6.0
-    )
-    hollows: list[tuple[Shape, float]] = [(hollow, 10.0)] if rng.random() < 0.9 or size < 1.5 else []
-    if rng.random() < 0.4:
-        notch = tuple(anchor + size * rng.uniform((0, 0, -60), (35, 50, 10)))
-        hollows.append((ellipsoid(rng, notch, (float(rng.uniform(3, 10)), 22, 8), spread=6.0), 5.0))
-    depth = _carved(body, depth, window, hollows)
-    depth += np.float32(rng.uniform(0.5, 2.5)) * body.middle[0][window]
-    gap = float(rng.uniform(0.0, 1.5) if rng.random() < 0.65 else rng.uniform(1.0, 6.0))
-    depth = -blended_minimum(-depth, -(body.abdomen[window] + np.float32(gap + ascites_mm)), 4.0)
-    _surround(body, depth, window, ascites_mm, rng)
-    canvas.paint(depth, _texture(body, "spleen", window), window, label=Structure.SPLEEN)
-    if rng.random() < 0.1:
-        place = tuple(anchor + rng.normal(0, 18, 3) + (15.0, 0.0, -30.0))
-        cyst = canvas.depth(ellipsoid(rng, place, (float(rng.uniform(4, 20)),) * 3))
-        if cyst is not None:
-            lesion, part = cyst
-            lesion[canvas.labels[part] != Structure.SPLEEN] = 9
-            canvas.paint(lesion, float(rng.uniform(0, 60)), part, label=None)
+        density += np.float32(rng.uniform(8, 40)) * stripes
+    return density

@@ -14,8 +14,9 @@ from liverspleen.phantom.randomised.canvas import Canvas
 from liverspleen.phantom.randomised.cavity import HALF_WIDTH_MM, Wall
 from liverspleen.phantom.randomised.densities import Tissues, draw_tissues
 from liverspleen.phantom.randomised.fields import Axes
-from liverspleen.phantom.randomised.organs import paint_liver, paint_spleen
+from liverspleen.phantom.randomised.liver import paint_liver
 from liverspleen.phantom.randomised.space import Pose, Space, Window
+from liverspleen.phantom.randomised.spleen import paint_spleen
 from liverspleen.phantom.randomised.technique import Technique, as_measured, background, draw_technique
 from liverspleen.phantom.randomised.trunk import (
     paint_chest,
