@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.phantom.randomised.canvas import Canvas
-from liverspleen.phantom.randomised.cavity import Wall, diaphragm_depth
+from liverspleen.phantom.randomised.cavity import Domes, Wall, diaphragm_depth
 from liverspleen.phantom.randomised.densities import Tissues
 from liverspleen.phantom.randomised.space import Pose, Space, Window
 from liverspleen.phantom.shapes import Ellipsoid, Field, Grid, Triple, as_triple
@@ -26,6 +26,7 @@ class Body:
     canvas: Canvas
     tissues: Tissues
     wall: Wall
+    domes: Domes
     abdomen: Field  # depth of the cavity below the diaphragm
     middle: tuple[Field, Field]  # smooth fields of SD 1, about 60 mm
     narrow: tuple[Field, Field]  # about 26 mm
@@ -45,14 +46,15 @@ class Body:
         """Return a body without contents; `seeds` are those of the anatomy and of the scan."""
         space, anatomy = canvas.space, seeds[0]
         narrow = space.field((*anatomy, 12), 13.0), space.field((*anatomy, 13), 13.0)
-        wall = Wall.of(space, pose, stream(anatomy, "wall"))
+        wall, domes = Wall.of(space, pose, stream(anatomy, "wall")), Domes.draw(stream(anatomy, "diaphragm"))
         return cls(
             condition=condition,
             pose=pose,
             canvas=canvas,
             tissues=tissues,
             wall=wall,
-            abdomen=np.maximum(wall.cavity, diaphragm_depth(space, stream(anatomy, "diaphragm"))),
+            domes=domes,
+            abdomen=np.maximum(wall.cavity, diaphragm_depth(space, domes)),
             middle=(space.field((*anatomy, 10), 32.0), space.field((*anatomy, 11), 32.0)),
             narrow=narrow,
             tubes=np.hypot(*narrow),

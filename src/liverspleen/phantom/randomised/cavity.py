@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from liverspleen.phantom.randomised.fields import doubled
 from liverspleen.phantom.randomised.space import Pose, Space
-from liverspleen.phantom.shapes import Field
+from liverspleen.phantom.shapes import Field, Triple, as_triple
 
 HALF_WIDTH_MM = 130.0
 HALF_DEPTH_MM = 92.0
@@ -60,11 +60,11 @@ class Wall:
         cavity = cavity_depth(space, rng)
         behind = np.clip(space.y * np.float32(-1.25 / HALF_DEPTH_MM), 0, 1)
         behind *= behind
-        across = space.x * np.float32(1 / 115)
+        across = space.x * np.float32(1 / 95)
         across *= across
         np.minimum(across, 1, out=across)
         behind *= 1 - across
-        behind *= np.float32(rng.uniform(20, 34))  # the muscles of the back
+        behind *= np.float32(rng.uniform(12, 26))  # the muscles of the back
         behind += profile(space, [-330.0, -240.0, -180.0], [22.0, 6.0, 0.0]) + np.float32(pose.muscle_mm)
         behind += np.float32(1.5) * space.wide[1]
         fascia = np.subtract(cavity, behind, out=behind)
@@ -86,16 +86,29 @@ def _fat_mm(space: Space, mean_mm: float, rng: np.random.Generator) -> Field:
     return thick
 
 
-def diaphragm_depth(space: Space, rng: np.random.Generator) -> Field:
-    """Return the depth of the space below the two domes; the left dome is mostly lower than the right one."""
+@dataclass(frozen=True)
+class Domes:
+    """Tops of the two domes of the diaphragm in reference mm; the left one is mostly lower."""
+
+    right: Triple
+    left: Triple
+    steep: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Domes:
+        """Sample the domes."""
+        right = as_triple((rng.normal(64, 5), rng.normal(4, 8), 0.0))
+        left = as_triple((rng.normal(-68, 5), rng.normal(-2, 8), np.clip(rng.normal(-12, 11), -45, 14)))
+        return cls(right, left, float(rng.uniform(0.75, 1.3)))
+
+
+def diaphragm_depth(space: Space, domes: Domes) -> Field:
+    """Return the depth of the space below the two domes."""
     size = space.x.shape[1], space.x.shape[2]
     space = space.halved
-    left = rng.normal(-16, 10)
-    right_top = (rng.normal(64, 5), rng.normal(4, 8), 0.0)
-    left_top = (rng.normal(-68, 5), rng.normal(-2, 8), float(np.clip(left, -45, 12)))
-    steep = float(rng.uniform(0.75, 1.3))
+    steep = domes.steep
     tops = []
-    for x, y, z in (right_top, left_top):
+    for x, y, z in (domes.right, domes.left):
         u, v = (space.x - np.float32(x)) * np.float32(1 / 82), (space.y - np.float32(y)) * np.float32(1 / 84)
         u *= u
         v *= v

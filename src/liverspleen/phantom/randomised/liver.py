@@ -42,7 +42,8 @@ def _lobes(body: Body) -> Shape:
     right, left = size * float(rng.uniform(0.9, 1.08)), size * float(rng.uniform(0.75, 1.2))
     if condition is Condition.CIRRHOSIS:
         right, left = right * float(rng.uniform(0.78, 0.95)), left * float(rng.uniform(1.0, 1.2))
-    missing = str(rng.choice(["right", "left"])) if condition is Condition.POST_HEPATECTOMY else ""
+    resected = condition is Condition.POST_HEPATECTOMY
+    missing = str(rng.choice(["right", "left", ""], p=[0.3, 0.4, 0.3])) if resected else ""
     tilt = rng.normal(0, 7, 3)
 
     def part(centre: Triple, axes: Triple, extra: Triple, scale: float, anchor: Triple) -> Ellipsoid:
@@ -52,23 +53,23 @@ def _lobes(body: Body) -> Shape:
         return ellipsoid(rng, (x, y, z), (a, b, c), (float(u), float(v), float(w)))
 
     dome, bare = (95.0, 10.0, -15.0), (10.0, 30.0, -30.0)
-    tip = float(rng.uniform(-170, -105))
+    tip = float(rng.uniform(-150, -80))
     reach = float(rng.choice([rng.uniform(-50, -10), rng.uniform(-75, -35), rng.uniform(-105, -70)], p=[0.4, 0.4, 0.2]))
     parts = []
     if missing != "right":
-        parts += [part((74, -6, -64), (66, 78, 80), (0, 0, 0), right, dome)]
+        parts += [part((77, -4, -60), (69, 82, 76), (0, 0, 0), right, dome)]
         thin = float(rng.uniform(0.7, 1.15))
-        parts += [part((100, 0, tip), (27 * thin, 42 * thin, 52), (0, 8, 0), right, dome)]
+        parts += [part((105, -4, tip), (29 * thin, 46 * thin, 50), (0, 8, 0), right, dome)]
         if rng.random() < 0.08:  # a tongue of the right lobe that reaches the pelvis
             parts += [part((104, 5, tip - 55), (19, 30, 48), (0, 6, 0), right, dome)]
     else:
         parts += [part((40, 22, -66), (50, 52, 54), (0, 0, 20), left * 1.3, bare)]
     thick = float(rng.uniform(0.7, 1.3))
     deep = float(rng.uniform(-75, -42))
-    parts += [part((14, 44, deep), (58, 38, 38 * thick), (0, 0, 10), left, bare)]
+    parts += [part((14, 52, deep), (58, 40, 38 * thick), (0, 0, 10), left, bare)]
     if missing != "left":
         parts += [
-            part((reach / 2 - 5, 50, deep + 6), (abs(reach) / 2 + 34, 26 * thick, 26 * thick), (0, 10, -10), left, bare)
+            part((reach / 2 - 5, 56, deep + 6), (abs(reach) / 2 + 34, 26 * thick, 26 * thick), (0, 10, -10), left, bare)
         ]
         if reach < -75:
             parts += [part((reach, 20, -38), (22, 38, 22), (0, 0, 10), left, bare)]

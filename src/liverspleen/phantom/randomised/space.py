@@ -35,7 +35,7 @@ class Pose:
         x, y, z = (float(t) for t in tilt)
         bend = (float(rng.uniform(3, 9)), float(rng.uniform(0.8, 3)))
         fat = float(rng.choice([rng.uniform(2, 14), rng.uniform(8, 28), rng.uniform(22, 60)], p=[0.42, 0.42, 0.16]))
-        return cls(scale, (x, y, z), bend, float(rng.uniform(6, 18)), fat, seed)
+        return cls(scale, (x, y, z), bend, float(rng.uniform(5, 15)), fat, seed)
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,17 @@ from liverspleen.organs import Structure
 from liverspleen.phantom.composites import Union, blended_minimum
 from liverspleen.phantom.randomised.body import Body, ellipsoid
 from liverspleen.phantom.randomised.organs import carved, surround, texture
-from liverspleen.phantom.shapes import Shape
+from liverspleen.phantom.shapes import Field, Shape
 from liverspleen.phantom.traits import Condition
 
-_SPLEEN_SIZE = {
-    Condition.HEALTHY: (0.82, 1.5),
-    Condition.FATTY: (0.9, 1.55),
-    Condition.CLD: (0.9, 1.7),
-    Condition.CIRRHOSIS: (1.1, 2.1),
-    Condition.POST_HEPATECTOMY: (0.8, 1.55),
+_SIZE = {
+    Condition.HEALTHY: (0.62, 1.2),
+    Condition.FATTY: (0.7, 1.3),
+    Condition.CLD: (0.7, 1.4),
+    Condition.CIRRHOSIS: (0.9, 1.8),
+    Condition.POST_HEPATECTOMY: (0.65, 1.3),
 }
+_TOP = (-106.0, -56.0, -34.0)  # point of the wall from which the spleen grows
 
 
 def paint_spleen(body: Body, ascites_mm: float) -> None:
@@ -25,52 +26,60 @@ def paint_spleen(body: Body, ascites_mm: float) -> None:
     rng, canvas = body.rng("spleen"), body.canvas
     if rng.random() < 0.05:
         return
-    low, high = _SPLEEN_SIZE[body.condition]
-    size = float(rng.uniform(low, high) if rng.random() < 0.92 else rng.uniform(1.5, 2.6))
-    anchor = np.asarray((-118.0, -60.0, -30.0)) + rng.normal(0, (4, 8, 12))
-    tilt = rng.normal(0, 10, 3)
-    slim = float(rng.uniform(0.78, 1.2))
-    parts = []
-    for centre, axes, turn in (
-        ((-80, -60, -52), (32 * slim, 21, 34), (0, 0, 0)),
-        ((-102, -40, -70), (23 * slim, 36, 46), (0, 10, 20)),
-        ((-113, -6, -92), (17 * slim, 32, 36), (0, 15, 10)),
-    ):
-        if rng.random() < 0.12:
-            continue
-        x, y, z = anchor + size * (np.asarray(centre) - (-112.0, -48.0, -38.0))
-        a, b, c = size * np.asarray(axes) * rng.uniform(0.85, 1.15, 3)
-        u, v, w = np.asarray(turn) + tilt
-        parts.append(
-            ellipsoid(
-                rng, (float(x), float(y), float(z)), (float(a), float(b), float(c)), (float(u), float(v), float(w))
-            )
-        )
-    found = (
-        canvas.depth(Union(tuple(parts), 14.0), ascites_mm + 4.0, warp=body.bent(float(rng.uniform(1.5, 5))))
-        if parts
-        else None
-    )
+    low, high = _SIZE[body.condition]
+    size = float(rng.uniform(low, high) if rng.random() < 0.88 else rng.uniform(1.4, 3.2))
+    top = np.asarray(_TOP) + rng.normal(0, (4, 8, 9)) + (0.0, 0.0, body.domes.left[2] + 12)
+    found = canvas.depth(_body_of_spleen(rng, top, size), ascites_mm + 4.0, warp=body.bent(float(rng.uniform(1.5, 5))))
     if found is None:
         return
     depth, window = found
-    hollow = ellipsoid(
-        rng, anchor + np.asarray((54.0, 34.0, -38.0)), (36 * size**0.3, 36 * size**0.3, 62 * size**0.3), spread=6.0
-    )
-    hollows: list[tuple[Shape, float]] = [(hollow, 10.0)] if rng.random() < 0.9 or size < 1.5 else []
-    if rng.random() < 0.4:
-        notch = tuple(anchor + size * rng.uniform((0, 0, -60), (35, 50, 10)))
-        hollows.append((ellipsoid(rng, notch, (float(rng.uniform(3, 10)), 22, 8), spread=6.0), 5.0))
-    depth = carved(body, depth, window, hollows)
+    thick = np.float32(size * rng.uniform(32, 58))  # from the wall to the hilum
+    depth = -blended_minimum(-depth, body.abdomen[window] + thick, 16.0)
+    depth = carved(body, depth, window, _hollows(rng, top, size))
     depth += np.float32(rng.uniform(0.5, 2.5)) * body.middle[0][window]
     gap = float(rng.uniform(0.0, 1.5) if rng.random() < 0.65 else rng.uniform(1.0, 6.0))
     depth = -blended_minimum(-depth, -(body.abdomen[window] + np.float32(gap + ascites_mm)), 4.0)
     surround(body, depth, window, ascites_mm, rng)
     canvas.paint(depth, texture(body, "spleen", window), window, label=Structure.SPLEEN)
-    if rng.random() < 0.1:
-        place = tuple(anchor + rng.normal(0, 18, 3) + (15.0, 0.0, -30.0))
-        cyst = canvas.depth(ellipsoid(rng, place, (float(rng.uniform(4, 20)),) * 3))
-        if cyst is not None:
-            lesion, part = cyst
-            lesion[canvas.labels[part] != Structure.SPLEEN] = 9
-            canvas.paint(lesion, float(rng.uniform(0, 60)), part, label=None)
+    _paint_cyst(body, rng, top)
+
+
+def _body_of_spleen(rng: np.random.Generator, top: Field, size: float) -> Shape:
+    """Return blended ellipsoids from the upper pole beside the spine along the wall to the lower pole in front."""
+    tilt = rng.normal(0, 10, 3)
+    slim = float(rng.uniform(0.8, 1.2))
+    parts: list[Shape] = []
+    for centre, axes, turn in (
+        ((-74, -52, -48), (34 * slim, 28, 32), (0, 0, 0)),
+        ((-94, -42, -64), (32 * slim, 40, 42), (0, 10, 20)),
+        ((-106, -16, -84), (24 * slim, 34, 32), (0, 15, 10)),
+    ):
+        if parts and rng.random() < 0.12:
+            continue
+        place = top + size * (np.asarray(centre) - _TOP)
+        parts.append(ellipsoid(rng, place, size * np.asarray(axes) * rng.uniform(0.85, 1.15, 3), turn + tilt))
+    return Union(tuple(parts), 14.0)
+
+
+def _hollows(rng: np.random.Generator, top: Field, size: float) -> list[tuple[Shape, float]]:
+    """Return the impression of stomach and kidney, which large spleens may lack, and a notch."""
+    hollows: list[tuple[Shape, float]] = []
+    if size < 1.5 or rng.random() < 0.5:
+        wide = float(rng.uniform(22, 38)) * size**0.3
+        place = top + size**0.5 * np.asarray((62.0, 40.0, -38.0))
+        hollows.append((ellipsoid(rng, place, (wide, wide, 1.7 * wide), spread=6.0), 10.0))
+    if rng.random() < 0.4:
+        notch = top + size * rng.uniform((0, 0, -60), (35, 50, 10))
+        hollows.append((ellipsoid(rng, notch, (float(rng.uniform(3, 10)), 22, 8), spread=6.0), 5.0))
+    return hollows
+
+
+def _paint_cyst(body: Body, rng: np.random.Generator, top: Field) -> None:
+    if rng.random() > 0.1:
+        return
+    place = top + rng.normal(0, 18, 3) + (15.0, 0.0, -30.0)
+    found = body.canvas.depth(ellipsoid(rng, place, (float(rng.uniform(4, 20)),) * 3))
+    if found is not None:
+        cyst, window = found
+        cyst[body.canvas.labels[window] != Structure.SPLEEN] = 9
+        body.canvas.paint(cyst, float(rng.uniform(0, 60)), window, label=None)

@@ -6,7 +6,9 @@ import numpy as np
 
 from liverspleen.phantom.composites import Union
 from liverspleen.phantom.randomised.body import Body, ellipsoid, near
+from liverspleen.phantom.randomised.canvas import WHOLE
 from liverspleen.phantom.randomised.cavity import HALF_DEPTH_MM
+from liverspleen.phantom.randomised.space import Window
 from liverspleen.phantom.shapes import Capsule, Ellipsoid, Field
 
 
@@ -16,8 +18,7 @@ def paint_wall(body: Body) -> None:
     cavity, fascia, skin, muscle = body.wall.cavity, body.wall.fascia, body.wall.skin, body.pose.muscle_mm
     canvas.paint(skin - np.float32(2.0), hu["skin"], label=None, upright=True)
     canvas.paint(skin, np.float32(hu["fat"]) + np.float32(rng.uniform(2, 9)) * body.narrow[0], label=None, upright=True)
-    marbling = np.float32(rng.uniform(0, 16)) * np.minimum(body.narrow[1], 0)
-    canvas.paint(fascia, np.float32(hu["muscle"]) + marbling, label=None, upright=True)
+    canvas.paint(fascia, _muscle(body, WHOLE), label=None, upright=True)
     if rng.random() < 0.7:  # fat between the layers of muscle
         plane = np.abs(fascia + np.float32(muscle * rng.uniform(0.25, 0.6))) + np.float32(1.2) * body.middle[1]
         canvas.paint(np.maximum(plane - np.float32(rng.uniform(0.2, 1.6)), fascia), hu["fat"], label=None, upright=True)
@@ -25,6 +26,17 @@ def paint_wall(body: Body) -> None:
     _paint_ribs(body)
     if rng.random() < 0.35:
         _paint_breasts(body)
+
+
+def _muscle(body: Body, window: Window) -> Field:
+    """Return the density of the muscles: marbled, with streaks of fat between the bundles, most of them at the back."""
+    rng, hu = body.rng("muscles"), body.tissues
+    density = np.float32(rng.uniform(0, 16)) * np.minimum(body.narrow[1][window], 0)
+    density += np.float32(hu["muscle"])
+    wide = np.clip(body.space.y[window] * np.float32(-1 / HALF_DEPTH_MM), 0.2, 1)
+    wide *= np.float32(rng.uniform(0, 0.3))
+    np.copyto(density, np.float32(rng.uniform(-80, 10)), where=np.abs(body.narrow[0][window]) < wide)
+    return density
 
 
 def _paint_ribs(body: Body) -> None:
@@ -132,10 +144,13 @@ def paint_spine(body: Body) -> None:
     canvas, hu, rng = body.canvas, body.tissues, body.rng("spine")
     y = -HALF_DEPTH_MM + float(rng.uniform(24, 38))
     radius, pitch = float(rng.uniform(17, 23)), float(rng.uniform(28, 38))
-    muscle = hu["muscle"] - float(rng.uniform(0, 25))
     for side in (-1.0, 1.0):
         back = Ellipsoid((side * 31, y - 34, -120), (float(rng.uniform(20, 30)), float(rng.uniform(17, 25)), 700))
-        canvas.shape(back, (0.0, muscle))
+        found = canvas.depth(back, 1.5)
+        if found is not None:
+            depth, window = found
+            canvas.paint(depth - np.float32(1.5), hu["fat"] + 30, window)
+            canvas.paint(depth, _muscle(body, window), window)
         big = float(rng.uniform(14, 27))
         psoas = Capsule((side * 62, y + 22, -330), (side * 26, y + 4, -110), big, 8)
         canvas.shape(psoas, (2.5, hu["fat"]), (0.0, hu["muscle"]))
@@ -153,7 +168,8 @@ def paint_spine(body: Body) -> None:
     canvas.paint(depth, hu["disc"], window)
     bone = np.maximum(depth, disc)
     canvas.paint(bone, 0.7 * hu["bone"], window)
-    inside = np.float32(hu["marrow"]) + np.float32(0.12 * hu["marrow"]) * body.narrow[0][window]
+    grain = np.sin(np.float32(rng.uniform(5, 9)) * body.narrow[1][window] + np.float32(4) * body.narrow[0][window])
+    inside = np.float32(hu["marrow"]) * (1 + np.float32(0.12) * body.narrow[0][window] + np.float32(0.15) * grain)
     canvas.paint(bone + np.float32(2.0), inside, window)
     behind = 0.55 * hu["bone"]
     for side in (-1.0, 1.0):

@@ -7,10 +7,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.phantom.composites import Union
+from liverspleen.phantom.composites import Union, blended_minimum
 from liverspleen.phantom.randomised.body import Body, ellipsoid, near
 from liverspleen.phantom.randomised.space import Window
 from liverspleen.phantom.shapes import Capsule, Ellipsoid, Field, Shape, Triple
+from liverspleen.phantom.traits import Condition
 
 _CELLS = 64
 Layers = tuple[tuple[float, float], ...]
@@ -22,7 +23,8 @@ def paint_small_bowel(body: Body) -> None:
     Each cell has random contents: fluid, food, contrast agent, gas above fluid, collapsed bowel, or mesenteric fat.
     """
     space, rng, hu = body.space, body.rng("small_bowel"), body.tissues
-    top = float(rng.uniform(-120, -30))
+    resected = body.condition is Condition.POST_HEPATECTOMY  # bowel fills the room
+    top = float(rng.uniform(-60, -15) if resected else rng.uniform(-120, -30))
     window = space.window(np.array([-125.0, -50.0, -400.0]), np.array([125.0, 95.0, top + 25]))
     if window is None:
         return
@@ -30,9 +32,9 @@ def paint_small_bowel(body: Body) -> None:
     grid = space.grid(window)
     region = np.maximum(body.abdomen[window] + 3, grid.z - np.float32(top) - np.float32(10) * body.middle[0][window])
     region = np.maximum(region, np.float32(-rng.uniform(5, 45)) - grid.y + np.float32(10) * body.middle[1][window])
-    mesentery = float(rng.choice([rng.uniform(0.0, 0.35), rng.uniform(0.3, 0.8)]))
+    mesentery = float(rng.choice([rng.uniform(0.05, 0.5), rng.uniform(0.4, 0.9)]))
     fat = rng.random(_CELLS) < mesentery
-    outside = np.where(fat[cell], np.float32(9), np.float32(rng.uniform(0.3, 2.0)) - border)
+    outside = np.where(fat[cell], np.float32(9), np.float32(rng.uniform(0.3, 3.5)) - border)
     loops = np.maximum(region, outside)
     body.canvas.paint(loops, hu["wall"], window)
     contents, levels = _contents(body, _CELLS), rng.normal(35, 30, _CELLS).astype(np.float32)
@@ -58,7 +60,7 @@ def _cells(body: Body, window: Window, rng: np.random.Generator) -> tuple[Field,
         level *= np.float32(knots / across[turn])
         near.append(level)
         number.append(below.astype(np.intp))
-    return np.minimum(near[0], near[1]), (number[0] * 13 + number[1]) % _CELLS
+    return blended_minimum(near[0], near[1], 9.0), (number[0] * 13 + number[1]) % _CELLS
 
 
 def _contents(body: Body, count: int) -> Field:
@@ -106,7 +108,7 @@ def paint_colon(body: Body) -> None:
     thin, thick = ((8, 18), (14, 26), (20, 36))[int(rng.integers(3))]
     radii = rng.uniform(thin, thick, len(points))
     oral = rng.random() < 0.35
-    gas_rate = float(rng.choice([0.1, 0.4, 0.8]))
+    gas_rate = float(rng.choice([0.2, 0.6, 0.9]))
     for number, ((start, first), (end, last)) in enumerate(pairwise(zip(points, radii, strict=True))):
         rng = body.rng(f"colon {number}")
         found = body.canvas.depth(Capsule(start, end, float(first), float(last)), 3.0)
@@ -130,9 +132,10 @@ def paint_stomach(body: Body) -> None:
     rng, hu = body.rng("stomach"), body.tissues
     full = float(rng.uniform(0.55, 1.5))
     shift = rng.normal(0, 9, 3)
+    fundus = body.domes.left[2] - 32  # below the left dome
     parts = []
     for centre, axes, tilt in (
-        ((-56, -14, -42), (38, 40, 36), (0, 0, 0)),
+        ((-58, -6, fundus), (40, 46, 38), (0, 0, 0)),
         ((-60, 32, -78), (30, 28, 42), (20, 0, 0)),
         ((-14, 46, -112), (42, 22, 22), (0, -20, 0)),
     ):
