@@ -60,11 +60,11 @@ class Wall:
         cavity = cavity_depth(space, rng)
         behind = np.clip(space.y * np.float32(-1.25 / HALF_DEPTH_MM), 0, 1)
         behind *= behind
-        across = space.x * np.float32(1 / 95)
+        across = space.x * np.float32(1 / 108)
         across *= across
         np.minimum(across, 1, out=across)
         behind *= 1 - across
-        behind *= np.float32(rng.uniform(12, 26))  # the muscles of the back
+        behind *= np.float32(rng.uniform(18, 30))  # the muscles of the back
         behind += profile(space, [-330.0, -240.0, -180.0], [22.0, 6.0, 0.0]) + np.float32(pose.muscle_mm)
         behind += np.float32(1.5) * space.wide[1]
         fascia = np.subtract(cavity, behind, out=behind)

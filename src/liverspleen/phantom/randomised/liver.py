@@ -84,7 +84,7 @@ def _hollows(body: Body) -> list[tuple[Shape, float]]:
     deep, groove = float(rng.uniform(40, 60)), float(rng.uniform(5, 13))
     hollows: list[tuple[Shape, float]] = [
         (ellipsoid(rng, (20, 12, -142), (52, 56, deep), (0, float(rng.normal(0, 8)), 0), 8.0), 14.0),
-        (Capsule(near(rng, (24, -26, -20), 2), near(rng, (26, -30, -140), 3), groove, groove), 3.0),
+        (Capsule(near(rng, (24, -22, -20), 2), near(rng, (26, -25, -140), 3), groove, groove), 3.0),
     ]
     if rng.random() < 0.65:
         wide = float(rng.uniform(2, 6))
@@ -134,9 +134,9 @@ def _paint_liver_vessels(body: Body, depth: Field, window: Window) -> None:
         ("portal", (60, 4, -74), (92, 26, -58), 4.5, None),
         ("portal", (60, 4, -74), (96, -30, -90), 4.5, None),
         ("portal", (34, 10, -76), (-4, 44, -58), 4.5, None),
-        ("vein", (26, -22, -26), (96, -18, -64), 4.5, None),
-        ("vein", (24, -18, -26), (54, 38, -64), 4.5, None),
-        ("vein", (22, -18, -26), (-16, 40, -38), 4.0, None),
+        ("vein", (26, -18, -26), (96, -18, -64), 4.5, None),
+        ("vein", (24, -16, -26), (54, 38, -64), 4.5, None),
+        ("vein", (22, -16, -26), (-16, 40, -38), 4.0, None),
     ):
         tube = canvas.depth(Capsule(near(rng, start, 3), near(rng, end, 7), radius * wide, radius * wide * 0.7))
         if tube is None:

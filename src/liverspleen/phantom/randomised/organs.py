@@ -57,7 +57,7 @@ def texture(body: Body, organ: str, window: Window) -> Field:
     density = np.float32(hu[organ]) + np.float32(uneven) * body.middle[0][window]
     fine = float(rng.uniform(0, 4))
     density += np.float32(fine) * body.narrow[1][window]
-    if organ == "spleen" and body.tissues.phase == "arterial" and rng.random() < 0.7:
+    if organ == "spleen" and body.tissues.phase == "arterial" and rng.random() < 0.6:
         stripes = np.sin(np.float32(rng.uniform(2, 5)) * body.narrow[0][window])
-        density += np.float32(rng.uniform(8, 40)) * stripes
+        density += np.float32(rng.uniform(5, 35)) * stripes
     return density

@@ -113,7 +113,7 @@ def as_measured(hu: Field, part: Window, outside: Field, technique: Technique) -
     It has blur, shading, streaks, noise, the scanner's offset, the circle of reconstruction, and clipping.
     """
     rng = np.random.default_rng(technique.seed)
-    blur = float(rng.uniform(0.3, 1.1)) / technique.pixel_mm
+    blur = float(rng.uniform(0.4, 1.6)) / technique.pixel_mm
     if blur > 0.15:
         hu = ndimage.gaussian_filter(hu, sigma=(0, blur, blur), mode="nearest", truncate=3.0)
     if rng.random() < 0.25:

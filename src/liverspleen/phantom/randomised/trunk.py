@@ -19,9 +19,9 @@ def paint_wall(body: Body) -> None:
     canvas.paint(skin - np.float32(2.0), hu["skin"], label=None, upright=True)
     canvas.paint(skin, np.float32(hu["fat"]) + np.float32(rng.uniform(2, 9)) * body.narrow[0], label=None, upright=True)
     canvas.paint(fascia, _muscle(body, WHOLE), label=None, upright=True)
-    if rng.random() < 0.7:  # fat between the layers of muscle
+    if rng.random() < 0.5:  # fat between the layers of muscle
         plane = np.abs(fascia + np.float32(muscle * rng.uniform(0.25, 0.6))) + np.float32(1.2) * body.middle[1]
-        canvas.paint(np.maximum(plane - np.float32(rng.uniform(0.2, 1.6)), fascia), hu["fat"], label=None, upright=True)
+        canvas.paint(np.maximum(plane - np.float32(rng.uniform(0.1, 1.2)), fascia), hu["fat"], label=None, upright=True)
     canvas.paint(cavity, hu["fat"], label=None, upright=True)
     _paint_ribs(body)
     if rng.random() < 0.35:
@@ -33,23 +33,28 @@ def _muscle(body: Body, window: Window) -> Field:
     rng, hu = body.rng("muscles"), body.tissues
     density = np.float32(rng.uniform(0, 16)) * np.minimum(body.narrow[1][window], 0)
     density += np.float32(hu["muscle"])
-    wide = np.clip(body.space.y[window] * np.float32(-1 / HALF_DEPTH_MM), 0.2, 1)
-    wide *= np.float32(rng.uniform(0, 0.3))
-    np.copyto(density, np.float32(rng.uniform(-80, 10)), where=np.abs(body.narrow[0][window]) < wide)
+    wide = np.clip(body.space.y[window] * np.float32(-1 / HALF_DEPTH_MM), 0.3, 1)
+    wide *= np.float32(rng.uniform(0.05, 0.45))
+    streaks = np.abs(body.narrow[0][window])
+    streaks /= wide
+    streaks -= 1
+    np.minimum(streaks, 0, out=streaks)
+    streaks *= np.float32(rng.uniform(30, 140))
+    density += streaks
     return density
 
 
 def _paint_ribs(body: Body) -> None:
     """Paint sloping rings in the wall above the costal margin, of cartilage in front."""
     space, hu, rng = body.space, body.tissues, body.rng("ribs")
-    thick, pitch = float(rng.uniform(5, 8)), float(rng.uniform(26, 35))
+    thick, pitch = float(rng.uniform(3.5, 7)), float(rng.uniform(26, 35))
     inset = float(rng.uniform(1.0, 3.0))
     cavity = body.wall.cavity.reshape(-1)
     voxels = np.flatnonzero((cavity > inset - 3) & (cavity < inset + thick + 3))
     y, z = space.y.reshape(-1)[voxels], space.z.reshape(-1)[voxels]
     depth = np.abs(cavity[voxels] - np.float32(inset + thick / 2))
     depth -= np.float32(thick / 2)
-    ring = z + np.float32(rng.uniform(0.3, 0.7)) * y
+    ring = z + np.float32(rng.uniform(0.35, 0.9)) * y
     ring *= np.float32(1 / pitch)
     ring += np.float32(rng.random())
     ring -= np.floor(ring)
@@ -142,7 +147,7 @@ def _paint_mediastinum(body: Body, cavity: Field, below: Field) -> None:
 def paint_spine(body: Body) -> None:
     """Paint vertebrae, discs and the muscles along the spine."""
     canvas, hu, rng = body.canvas, body.tissues, body.rng("spine")
-    y = -HALF_DEPTH_MM + float(rng.uniform(24, 38))
+    y = -HALF_DEPTH_MM + float(rng.uniform(30, 44))
     radius, pitch = float(rng.uniform(17, 23)), float(rng.uniform(28, 38))
     for side in (-1.0, 1.0):
         back = Ellipsoid((side * 31, y - 34, -120), (float(rng.uniform(20, 30)), float(rng.uniform(17, 25)), 700))
