@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.phantom.randomised.fields import Axes, smooth_field
+from liverspleen.phantom.randomised.fields import Axes, doubled, smooth_field
 from liverspleen.phantom.shapes import Field, Grid, rotation
 
 Window = tuple[slice, slice, slice]
@@ -56,29 +56,17 @@ class Space:
 
     @classmethod
     def of(cls, pose: Pose, axes_mm: Axes, pixel_mm: float, overlap: float) -> Space:
-        """Return the reference positions of voxels at `axes_mm` (z, y, x)."""
-        z, y, x = (
-            axis.astype(np.float32).reshape(shape)
-            for axis, shape in zip(axes_mm, ((-1, 1, 1), (1, -1, 1), (1, 1, -1)), strict=True)
-        )
-        turn = rotation(pose.tilt_deg).T.astype(np.float32)
-        scale = np.asarray(pose.scale, np.float32)
-        placed, wide = [], []
-        for number, (row, by) in enumerate(zip(turn, scale, strict=True)):
-            moved = smooth_field((*pose.seed, number), axes_mm, 120.0)
-            moved *= np.float32(pose.bend_mm[0])
-            wide.append(smooth_field((*pose.seed, 3 + number), axes_mm, 70.0))
-            moved += np.float32(pose.bend_mm[1]) * wide[-1]
-            moved += row[0] * x + row[1] * y
-            moved += row[2] * z
-            moved *= 1 / by
-            placed.append(moved)
-        edge = pixel_mm / float(np.sqrt(scale[0] * scale[1]))
+        """Return the reference positions of voxels at `axes_mm` (z, y, x), found on every second row and column."""
+        shape = len(axes_mm[1]), len(axes_mm[2])
+        placed, wide = _displaced(pose, (axes_mm[0], axes_mm[1][::2], axes_mm[2][::2]))
+        x, y, z = (doubled(values, shape) for values in placed)
         spans = [
             (np.min(a, axis=across), np.max(a, axis=across))
-            for a, across in zip(placed, ((0, 1), (0, 2), (1, 2)), strict=True)
+            for a, across in zip((x, y, z), ((0, 1), (0, 2), (1, 2)), strict=True)
         ]
-        return cls(placed[0], placed[1], placed[2], edge, overlap, axes_mm, (wide[0], wide[1], wide[2]), spans)
+        edge = pixel_mm / float(np.sqrt(pose.scale[0] * pose.scale[1]))
+        a, b, c = (doubled(values, shape) for values in wide)
+        return cls(x, y, z, edge, overlap, axes_mm, (a, b, c), spans)
 
     def window(self, lower: NDArray[np.floating], upper: NDArray[np.floating]) -> Window | None:
         """Return the part of the scan that a box in reference mm may reach; None if there is none."""
@@ -112,6 +100,26 @@ class Space:
     def field(self, seed: tuple[int, ...], knots_mm: float) -> Field:
         """Return a smooth random field over the scan, of SD about 1."""
         return smooth_field(seed, self.axes_mm, knots_mm)
+
+
+def _displaced(pose: Pose, axes_mm: Axes) -> tuple[list[Field], list[Field]]:
+    """Return the reference positions x, y, z at `axes_mm`, and the smooth fields on which they depend."""
+    z, y, x = (
+        axis.astype(np.float32).reshape(shape)
+        for axis, shape in zip(axes_mm, ((-1, 1, 1), (1, -1, 1), (1, 1, -1)), strict=True)
+    )
+    turn = rotation(pose.tilt_deg).T.astype(np.float32)
+    placed, wide = [], []
+    for number, (row, by) in enumerate(zip(turn, np.asarray(pose.scale, np.float32), strict=True)):
+        moved = smooth_field((*pose.seed, number), axes_mm, 120.0)
+        moved *= np.float32(pose.bend_mm[0])
+        wide.append(smooth_field((*pose.seed, 3 + number), axes_mm, 70.0))
+        moved += np.float32(pose.bend_mm[1]) * wide[-1]
+        moved += row[0] * x + row[1] * y
+        moved += row[2] * z
+        moved *= 1 / by
+        placed.append(moved)
+    return placed, wide
 
 
 def _every_second(values: Field) -> Field:
