@@ -7,6 +7,7 @@ import numpy as np
 from liverspleen.organs import Structure
 from liverspleen.phantom.composites import Union, blended_minimum
 from liverspleen.phantom.randomised.body import Body, ellipsoid, near
+from liverspleen.phantom.randomised.kidneys import renal_impression
 from liverspleen.phantom.randomised.organs import carved, inner_window, surround, texture
 from liverspleen.phantom.randomised.space import Window
 from liverspleen.phantom.shapes import Capsule, Ellipsoid, Field, Shape, Triple
@@ -20,7 +21,7 @@ def paint_liver(body: Body, ascites_mm: float) -> None:
     if found is None:
         return
     depth, window = found
-    depth = carved(body, depth, window, _hollows(body))
+    depth = carved(body, depth, window, [*_hollows(body), *renal_impression(body, "right")])
     depth += np.float32(rng.uniform(1, 3)) * body.middle[1][window]
     gap = float(rng.uniform(0.0, 1.5) if rng.random() < 0.75 else rng.uniform(1.0, 4.0))
     if body.condition is Condition.CIRRHOSIS:

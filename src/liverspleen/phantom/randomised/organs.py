@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from liverspleen.phantom.composites import blended_minimum
@@ -10,7 +12,7 @@ from liverspleen.phantom.randomised.space import Window
 from liverspleen.phantom.shapes import Field, Shape
 
 
-def carved(body: Body, depth: Field, window: Window, hollows: list[tuple[Shape, float]]) -> Field:
+def carved(body: Body, depth: Field, window: Window, hollows: Sequence[tuple[Shape, float]]) -> Field:
     """Return the depth of a body without the hollows; each has a width of the smoothed edge in mm."""
     grid = body.space.grid(window)
     for hollow, blend in hollows:

@@ -14,6 +14,7 @@ from liverspleen.phantom.randomised.canvas import Canvas
 from liverspleen.phantom.randomised.cavity import HALF_WIDTH_MM, Wall
 from liverspleen.phantom.randomised.densities import Tissues, draw_tissues
 from liverspleen.phantom.randomised.fields import Axes
+from liverspleen.phantom.randomised.kidneys import paint_kidneys
 from liverspleen.phantom.randomised.liver import paint_liver
 from liverspleen.phantom.randomised.space import Pose, Space, Window
 from liverspleen.phantom.randomised.spleen import paint_spleen
@@ -26,7 +27,6 @@ from liverspleen.phantom.randomised.trunk import (
 from liverspleen.phantom.randomised.viscera import (
     paint_colon,
     paint_great_vessels,
-    paint_kidneys,
     paint_masses,
     paint_pancreas,
     paint_pelvis,

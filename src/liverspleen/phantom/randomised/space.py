@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +79,7 @@ class Space:
             parts.append(slice(int(inside[0]), int(inside[-1]) + 1))
         return parts[2], parts[1], parts[0]
 
-    @property
+    @cached_property
     def halved(self) -> Space:
         """Return every second row and column, for quantities that are smooth."""
         z, y, x = self.axes_mm

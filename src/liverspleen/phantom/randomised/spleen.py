@@ -7,6 +7,7 @@ import numpy as np
 from liverspleen.organs import Structure
 from liverspleen.phantom.composites import Union, blended_minimum
 from liverspleen.phantom.randomised.body import Body, ellipsoid
+from liverspleen.phantom.randomised.kidneys import renal_impression
 from liverspleen.phantom.randomised.organs import carved, surround, texture
 from liverspleen.phantom.shapes import Field, Shape
 from liverspleen.phantom.traits import Condition
@@ -27,7 +28,7 @@ def paint_spleen(body: Body, ascites_mm: float) -> None:
     if rng.random() < 0.05:
         return
     low, high = _SIZE[body.condition]
-    size = float(rng.uniform(low, high) if rng.random() < 0.88 else rng.uniform(1.4, 3.2))
+    size = float(rng.uniform(low, high) if rng.random() < 0.88 else rng.uniform(1.4, 2.9))
     top = np.asarray(_TOP) + rng.normal(0, (4, 8, 9)) + (0.0, 0.0, body.domes.left[2] + 12)
     found = canvas.depth(_body_of_spleen(rng, top, size), ascites_mm + 4.0, warp=body.bent(float(rng.uniform(1.5, 5))))
     if found is None:
@@ -35,7 +36,7 @@ def paint_spleen(body: Body, ascites_mm: float) -> None:
     depth, window = found
     thick = np.float32(size * rng.uniform(32, 58))  # from the wall to the hilum
     depth = -blended_minimum(-depth, body.abdomen[window] + thick, 16.0)
-    depth = carved(body, depth, window, _hollows(rng, top, size))
+    depth = carved(body, depth, window, [*_hollows(rng, top, size), *renal_impression(body, "left")])
     depth += np.float32(rng.uniform(0.5, 2.5)) * body.middle[0][window]
     gap = float(rng.uniform(0.0, 1.5) if rng.random() < 0.65 else rng.uniform(1.0, 6.0))
     depth = -blended_minimum(-depth, -(body.abdomen[window] + np.float32(gap + ascites_mm)), 4.0)

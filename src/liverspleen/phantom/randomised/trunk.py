@@ -119,7 +119,7 @@ def _paint_mediastinum(body: Body, cavity: Field, below: Field) -> None:
     fatty = float(rng.uniform(-2.0, 9.0))
     middle = ellipsoid(rng, (0, -34, 60), (34, 38, 130))
     canvas.shape(middle, (0.0, hu["fat"]), within=chest)
-    heart = ellipsoid(rng, (-14, 32, 8), (66 * size, 50 * size, 52 * size), (0, 10, -20), 7.0)
+    heart = ellipsoid(rng, (-14, 32, 0), (68 * size, 52 * size, 52 * size), (0, 10, -20), 7.0)
     wall = 0.6 * hu["heart"] + 0.4 * max(hu["muscle"], 45)
     canvas.shape(heart, (fatty, hu["fat"] + 10), (0.0, wall), within=chest, warp=body.bent(3.0))
     if rng.random() < 0.12:

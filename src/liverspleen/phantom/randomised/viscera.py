@@ -1,4 +1,4 @@
-"""Stomach, bowel, pancreas, kidneys, great vessels, organs of the pelvis, and masses."""
+"""Stomach, bowel, pancreas, great vessels, organs of the pelvis, and masses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from liverspleen.phantom.composites import Union, blended_minimum
 from liverspleen.phantom.randomised.body import Body, ellipsoid, near
 from liverspleen.phantom.randomised.space import Window
-from liverspleen.phantom.shapes import Capsule, Ellipsoid, Field, Shape, Triple
+from liverspleen.phantom.shapes import Capsule, Field, Shape, Triple
 from liverspleen.phantom.traits import Condition
 
 _CELLS = 64
@@ -184,34 +184,6 @@ def paint_pancreas(body: Body) -> None:
     for start, end in pairwise([near(rng, p, 6.0) for p in loop]):
         part = Capsule(start, end, float(rng.uniform(9, 15)), float(rng.uniform(9, 15)))
         canvas.shape(part, (0.0, hu["wall"]), (-3.0, content), within=body.abdomen)
-
-
-def paint_kidneys(body: Body) -> None:
-    """Paint the kidneys with fat around them, cortex, medulla, pelvis and cysts; one may be missing."""
-    hu, canvas = body.tissues, body.canvas
-    for side, level in ((1.0, -132.0), (-1.0, -112.0)):
-        rng = body.rng(f"kidney {side}")
-        if rng.random() < 0.04:
-            continue
-        centre = near(rng, (side * rng.uniform(54, 70), -rng.uniform(45, 60), level), 7.0)
-        size = float(rng.uniform(0.75, 1.15))
-        tilt = (float(rng.normal(0, 8)), side * -12.0, side * 25.0)
-        kidney = ellipsoid(rng, centre, (27 * size, 30 * size, 54 * size), tilt, 0.0)
-        gap = float(rng.choice([rng.uniform(-2, 2), rng.uniform(2, 14)]))
-        found = canvas.shape(kidney, (gap, hu["fat"]), (0.0, hu["cortex"]), within=body.abdomen)
-        if found is None:
-            continue
-        depth, window = found
-        lobes = depth + np.float32(7) + np.float32(3) * body.narrow[0][window]
-        canvas.paint(np.maximum(lobes, body.abdomen[window]), hu["medulla"], window)
-        sinus = Ellipsoid((centre[0] - side * 14, centre[1] + 6, centre[2]), (14 * size, 8 * size, 20 * size), tilt)
-        canvas.shape(sinus, (0.0, hu["fat"] + 25), (-4.0, hu["pelvis"]), within=body.abdomen)
-        for _ in range(int(rng.poisson(0.6))):
-            radius = float(rng.uniform(4, 16) if rng.random() < 0.85 else rng.uniform(16, 38))
-            place = near(rng, centre, 22.0)
-            density = hu["fluid"] if rng.random() < 0.8 else float(rng.uniform(20, 120))
-            canvas.shape(Ellipsoid(place, (radius,) * 3), (1.0, hu["medulla"]), (0.0, density), within=body.abdomen)
-        canvas.shape(Capsule((side * 30, -30, level + 50), (side * 38, -36, level + 36), 4, 3), (0.0, hu["muscle"]))
 
 
 def paint_great_vessels(body: Body) -> None:
