@@ -72,13 +72,13 @@ def draw_tissues(condition: Condition, rng: np.random.Generator) -> Tissues:
         "fat": float(rng.uniform(-118, -88)),
         "skin": float(rng.uniform(-20, 60)),
         "lung": float(rng.uniform(-920, -720)),
-        "bone": float(rng.uniform(300, 1000)),
-        "marrow": float(rng.uniform(70, 330)),
+        "bone": float(rng.uniform(450, 1100)),
+        "marrow": float(rng.uniform(100, 330)),
         "disc": float(rng.uniform(50, 120)),
         "fluid": float(rng.uniform(-5, 25)),
         "bile": float(rng.uniform(-8, 35) if rng.random() < 0.93 else rng.uniform(60, 300)),
         "gas": float(rng.uniform(-1000, -850)),
-        "oral": float(rng.choice([rng.uniform(100, 250), rng.uniform(250, 900)])),
+        "oral": float(rng.choice([rng.uniform(100, 250), rng.uniform(250, 700)])),
     }
     return Tissues(PHASES[which], hu)
 

@@ -65,7 +65,7 @@ def draw_technique(
     pixel = field / matrix
     top, bottom, _ = _RANGES[int(rng.choice(len(_RANGES), p=[r[2] for r in _RANGES]))]
     highest, lowest = height * float(rng.uniform(*top)), height * float(rng.uniform(*bottom))
-    lowest = min(lowest, highest - 3 * spacing)
+    lowest = min(lowest, highest - 4 * spacing)
     slices = int((highest - lowest) / spacing) + 1
     if slices > _MOST_SLICES:
         lowest += float(rng.uniform(0, (slices - _MOST_SLICES) * spacing))
