@@ -29,7 +29,7 @@ def paint_wall(body: Body) -> None:
 
 
 def _muscle(body: Body, window: Window) -> Field:
-    """Return the density of the muscles: marbled, with streaks of fat between the bundles, most of them at the back."""
+    """Return the density of the muscles: marbled, with streaks of fat, most of them at the back."""
     rng, hu = body.rng("muscles"), body.tissues
     density = np.float32(rng.uniform(0, 16)) * np.minimum(body.narrow[1][window], 0)
     density += np.float32(hu["muscle"])
