@@ -7,7 +7,7 @@ import numpy as np
 from liverspleen.phantom.randomised.body import Body, ellipsoid, near
 from liverspleen.phantom.shapes import Capsule, Ellipsoid
 
-_SIDES = {"right": (1.0, -132.0), "left": (-1.0, -112.0)}  # sign of x, and z in mm
+_SIDES = {"right": (1.0, -140.0), "left": (-1.0, -122.0)}  # sign of x, and z in mm
 
 
 def kidney(body: Body, side: str) -> Ellipsoid | None:

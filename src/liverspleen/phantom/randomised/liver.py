@@ -87,8 +87,8 @@ def _hollows(body: Body) -> list[tuple[Shape, float]]:
         (ellipsoid(rng, (20, 12, -142), (52, 56, deep), (0, float(rng.normal(0, 8)), 0), 8.0), 14.0),
         (Capsule(near(rng, (24, -22, -20), 2), near(rng, (26, -25, -140), 3), groove, groove), 3.0),
     ]
-    if rng.random() < 0.65:
-        wide = float(rng.uniform(2, 6))
+    if rng.random() < 0.55:
+        wide = float(rng.uniform(1, 5))
         turn = float(rng.normal(-10, 15))
         hollows.append(
             (

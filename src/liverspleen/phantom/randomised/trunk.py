@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from liverspleen.phantom.composites import Union
+from liverspleen.phantom.composites import Union, blended_minimum
 from liverspleen.phantom.randomised.body import Body, ellipsoid, near
 from liverspleen.phantom.randomised.canvas import WHOLE
 from liverspleen.phantom.randomised.cavity import HALF_DEPTH_MM
@@ -51,10 +51,11 @@ def _paint_ribs(body: Body) -> None:
     inset = float(rng.uniform(1.0, 3.0))
     cavity = body.wall.cavity.reshape(-1)
     voxels = np.flatnonzero((cavity > inset - 3) & (cavity < inset + thick + 3))
-    y, z = space.y.reshape(-1)[voxels], space.z.reshape(-1)[voxels]
+    x, y, z = (axis.reshape(-1)[voxels] for axis in (space.x, space.y, space.z))
     depth = np.abs(cavity[voxels] - np.float32(inset + thick / 2))
     depth -= np.float32(thick / 2)
     ring = z + np.float32(rng.uniform(0.35, 0.9)) * y
+    ring += np.float32(rng.uniform(0.1, 0.5)) * np.abs(x)
     ring *= np.float32(1 / pitch)
     ring += np.float32(rng.random())
     ring -= np.floor(ring)
@@ -62,7 +63,7 @@ def _paint_ribs(body: Body) -> None:
     np.abs(ring, out=ring)
     ring *= np.float32(0.85 * pitch)
     ring -= np.float32(rng.uniform(3.5, 5.5))
-    np.maximum(depth, ring, out=depth)
+    depth = -blended_minimum(-depth, -ring, 4.0)
     np.maximum(depth, np.float32(0.75) * y + np.float32(rng.uniform(-160, -110)) - z, out=depth)
     cartilage = y > np.float32(rng.uniform(0.3, 0.75) * HALF_DEPTH_MM)
     bone = np.where(cartilage, np.float32(rng.uniform(70, 220)), np.float32(0.8 * hu["bone"]))
