@@ -105,12 +105,15 @@ def test_anatomy_varies_far(many):
 
 
 def test_organs_lie_on_their_sides_and_have_soft_tissue_density(many):
+    behind = []
     for s in many:
-        _, _, columns = np.nonzero(s.labels == 1)
-        _, _, others = np.nonzero(s.labels == 2)
+        _, rows, columns = np.nonzero(s.labels == 1)
+        _, rows_of_spleen, others = np.nonzero(s.labels == 2)
         if min(columns.size, others.size) > 30:
             assert columns.mean() < others.mean()  # columns run to the patient's left
             assert -60 < np.median(s.hu[s.labels > 0]) < 260
+            behind.append(rows.mean() < rows_of_spleen.mean())  # rows run to the back
+    assert np.mean(behind) > 0.8
 
 
 def test_some_scans_are_clipped(many):

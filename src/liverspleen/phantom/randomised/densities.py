@@ -9,12 +9,12 @@ import numpy as np
 from liverspleen.phantom.traits import Condition
 
 PHASES = ("unenhanced", "arterial", "portal venous", "delayed")
-_FREQUENCY = (0.2, 0.2, 0.45, 0.15)
+_FREQUENCY = (0.18, 0.2, 0.48, 0.14)
 
 # Enhancement in HU at the usual dose and 120 kVp, least and most in the phases of PHASES.
 _ENHANCEMENT: dict[str, tuple[tuple[float, float], ...]] = {
-    "liver": ((0, 0), (4, 30), (30, 70), (20, 50)),
-    "spleen": ((0, 0), (35, 105), (40, 85), (25, 55)),
+    "liver": ((0, 0), (4, 30), (32, 75), (20, 52)),
+    "spleen": ((0, 0), (35, 110), (48, 95), (25, 60)),
     "artery": ((0, 0), (140, 320), (75, 140), (45, 85)),
     "portal": ((0, 0), (5, 130), (90, 150), (45, 85)),
     "vein": ((0, 0), (0, 50), (75, 140), (45, 85)),

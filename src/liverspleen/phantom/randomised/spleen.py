@@ -29,7 +29,7 @@ def paint_spleen(body: Body, ascites_mm: float) -> None:
         return
     low, high = _SIZE[body.condition]
     size = float(rng.uniform(low, high) if rng.random() < 0.88 else rng.uniform(1.4, 2.9))
-    top = np.asarray(_TOP) + rng.normal(0, (4, 8, 9)) + (0.0, 0.0, body.domes.left[2] + 12)
+    top = np.asarray(_TOP) + rng.normal(0, (4, 8, 9)) + (0.0, 0.0, body.domes.left[2] + 16)
     found = canvas.depth(_body_of_spleen(rng, top, size), ascites_mm + 4.0, warp=body.bent(float(rng.uniform(1.5, 5))))
     if found is None:
         return
@@ -53,7 +53,7 @@ def _body_of_spleen(rng: np.random.Generator, top: Field, size: float) -> Shape:
     for centre, axes, turn in (
         ((-74, -52, -48), (34 * slim, 28, 32), (0, 0, 0)),
         ((-94, -42, -64), (32 * slim, 40, 42), (0, 10, 20)),
-        ((-106, -16, -84), (24 * slim, 34, 32), (0, 15, 10)),
+        ((-106, -22, -82), (25 * slim, 32, 31), (0, 15, 10)),
     ):
         if parts and rng.random() < 0.12:
             continue
