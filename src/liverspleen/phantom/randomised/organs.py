@@ -46,7 +46,7 @@ def surround(body: Body, depth: Field, window: Window, ascites_mm: float, rng: n
     if ascites_mm:
         fluid = np.maximum(depth - np.float32(ascites_mm), body.abdomen[window])
         body.canvas.paint(fluid, hu["fluid"], window)
-    plane = depth - np.float32(rng.uniform(-2.5, 2.5))
+    plane = depth - np.float32(rng.uniform(-4.0, 1.5))
     plane -= np.float32(2.0) * body.middle[0][window]
     np.maximum(plane, body.abdomen[window], out=plane)
     body.canvas.paint(plane, hu["fat"], window)
