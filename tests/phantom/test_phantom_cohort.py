@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import hashlib
 import pickle
 from types import SimpleNamespace
 
@@ -63,6 +64,15 @@ def test_phantoms_are_marked_as_phantoms(folder, dicom_folder):
     assert {case.covariates["origin"] for case in read_cohort(folder / "cohort.csv").cases} == {"phantom"}
     with (dicom_folder / "covariates.csv").open() as handle:
         assert {row["origin"] for row in csv.DictReader(handle)} == {"phantom"}
+
+
+def test_default_style_stays_byte_for_byte(folder):
+    digest = hashlib.sha256()
+    for case in read_cohort(folder / "cohort.csv").cases:
+        digest.update(read_ct(case.image).hu.astype("<i2").tobytes())
+        digest.update(read_label_map(case.label).labels.tobytes())
+    # of the four phantoms as they were before `style=randomised` existed
+    assert digest.hexdigest() == "3fb7a5cf783390413d4c03b43c090bd7c3a94abc91b514538c0f2b1601809dc4"
 
 
 def test_pair_shows_one_patient_on_two_scanners(folder):

@@ -30,6 +30,7 @@ def run_phantoms(config: PhantomConfig) -> Path:
                 matrix=config.matrix,
                 thickness_mm=(config.thickness_min_mm, config.thickness_max_mm),
                 file_format=config.format,
+                style=config.style,
                 workers=config.workers,
                 on_case=advance,
             )

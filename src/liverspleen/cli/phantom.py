@@ -4,8 +4,14 @@ The phantoms have five conditions (healthy, fatty, cld, cirrhosis, post_hepatect
 pair shows the same anatomy on two scanners. The same seed gives the same phantoms for any number of processes. A
 finished cohort with the same options is kept.
 
+style=randomised makes phantoms for networks that read CT scans of patients: the shape, size and position of all organs,
+fat, contrast phase, bowel contents, lesions, fluid, noise, kernel, field of view and range of slices are random; the
+spleen may be absent and a scan may show no organ. Their slice thickness is 0.5 to 10 mm. The label map includes lesions
+and vessels inside an organ; truth.csv has the volumes of the label maps.
+
 examples
   liverspleen phantom output=phantoms development=20 test1=15 pairs=5 matrix=128 seed=7
+  liverspleen phantom output=varied style=randomised development=100 matrix=128 thickness_min_mm=1 thickness_max_mm=8
 
 outputs, in output=
   images/, labels/   one .nii.gz per case

@@ -64,9 +64,16 @@ class PhantomConfig(Schema):
     pairs: Annotated[
         int, Key("Number of patients of test dataset-2, each with two examinations.", ge=0, le=MOST_PHANTOMS)
     ]
+    style: Annotated[
+        Literal["paper", "randomised"],
+        Key(
+            "`paper` for the five conditions of the paper with complete organs. `randomised` for anatomy, contrast "
+            "phase, image quality and range of slices that vary far more."
+        ),
+    ]
     matrix: Annotated[int, Key("Number of pixels along a side of a slice.", ge=32, le=4096)]
-    thickness_min_mm: Annotated[float, Key("Smallest slice thickness in mm.", ge=1, le=8)]
-    thickness_max_mm: Annotated[float, Key("Largest slice thickness in mm.", ge=1, le=8)]
+    thickness_min_mm: Annotated[float, Key("Smallest slice thickness in mm; with `style=paper` 1 to 8.", ge=0.5, le=10)]
+    thickness_max_mm: Annotated[float, Key("Largest slice thickness in mm; with `style=paper` 1 to 8.", ge=0.5, le=10)]
     seed: Annotated[int, Key("Seed of the phantoms; the same seed gives the same phantoms.", ge=0, le=LARGEST_SEED)]
     workers: Annotated[int, PROCESSES]
 

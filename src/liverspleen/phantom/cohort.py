@@ -17,9 +17,9 @@ import numpy as np
 
 from liverspleen.cohort import write_cohort
 from liverspleen.errors import InputError, Issue
-from liverspleen.phantom.contents import LABELLED
-from liverspleen.phantom.examination import PHASE, Examination, write_examination
-from liverspleen.phantom.scanner import draw_scanner
+from liverspleen.phantom.examination import Examination, write_examination
+from liverspleen.phantom.randomised.scan import RandomisedScan
+from liverspleen.phantom.scanner import Scanner, draw_scanner
 from liverspleen.phantom.traits import Condition
 from liverspleen.processes import spread
 from liverspleen.records import read_record, write_record
@@ -31,6 +31,7 @@ _PREFIX = {"development": "dev", "test1": "test1-", "test2": "test2-"}
 _CASE_ID = re.compile(r"((?:dev|test1-|test2-)\d+)(-external|-internal)?")
 _SLICE = re.compile(r"\d{4,}\.dcm|segmentation\.dcm|\.part-.+\.dcm")
 _TABLE = {"nifti": "cohort.csv", "dicom": "covariates.csv"}
+_THICKNESS_MM = {"paper": (1.0, 8.0), "randomised": (0.5, 10.0)}  # styles with their limits
 _PLAN = "phantom.json"
 ORIGIN = "phantom"
 """Value of the column `origin` of every phantom; it shows whether a model was trained only on phantoms."""
@@ -47,6 +48,7 @@ class _Request:
     matrix: int
     thickness_mm: tuple[float, float]
     file_format: str
+    style: str
 
 
 def write_phantom_cohort(
@@ -59,6 +61,7 @@ def write_phantom_cohort(
     matrix: int,
     thickness_mm: tuple[float, float] = (5.0, 5.0),
     file_format: str = "nifti",
+    style: str = "paper",
     workers: int = 0,
     on_case: Callable[[str], None] | None = None,
 ) -> Path:
@@ -66,6 +69,10 @@ def write_phantom_cohort(
 
     `file_format` is `nifti`, or `dicom` for a folder `dicom/<patient_id>/<case_id>` per examination, with the same
     voxels; `covariates.csv` then gives for each such folder (`source`) what a DICOM header does not hold.
+
+    `style` is `paper` for the five conditions of the paper, each scan with complete organs and 5 mm slices or similar;
+    or `randomised` for anatomy, contrast phase, image quality and range of slices that vary far more, and for label
+    maps that include lesions and vessels inside the organs.
 
     `development` and `test1` patients have the five conditions in turn; each of the `pairs` patients of test2 is
     examined twice, on an external and an internal scanner. The same parameters give the same bytes for any number of
@@ -76,7 +83,7 @@ def write_phantom_cohort(
     Raises:
         InputError: LS-PHA-001 a parameter is out of range.
     """
-    request = _Request(development, test1, pairs, seed, matrix, thickness_mm, file_format)
+    request = _Request(development, test1, pairs, seed, matrix, thickness_mm, file_format, style)
     _validate(request)
     exams = list(_plan(request))
     output = Path(output)
@@ -111,9 +118,14 @@ def _validate(request: _Request) -> None:
         Issue("LS-PHA-001", f"{name} is {value}, expected at least {bound}", f"set {name} to {bound} or more")
         for name, value, bound in wrong
     ]
-    if not 1.0 <= low <= high <= 8.0:
-        message = f"slice thickness from {low} to {high} mm, expected a range within 1 to 8 mm"
-        issues.append(Issue("LS-PHA-001", message, "give a range within 1 to 8 mm"))
+    if request.style not in _THICKNESS_MM:
+        styles = " or ".join(_THICKNESS_MM)
+        message = f"style is {request.style!r}, expected {styles}"
+        issues.append(Issue("LS-PHA-001", message, f"set style to {styles}"))
+    least, most = _THICKNESS_MM.get(request.style, (low, high))
+    if not least <= low <= high <= most:
+        message = f"slice thickness from {low} to {high} mm, expected a range within {least:g} to {most:g} mm"
+        issues.append(Issue("LS-PHA-001", message, f"give a range within {least:g} to {most:g} mm"))
     if request.development + request.test1 + request.pairs == 0:
         issues.append(
             Issue("LS-PHA-001", "number of cases is 0, expected at least 1", "set development, test1 or pairs above 0")
@@ -145,15 +157,21 @@ def _plan(request: _Request) -> Iterator[Examination]:
                     site=site,
                     sex=sex,
                     age=age,
-                    scanner=draw_scanner(
-                        (*entropy, 10 + exam),
-                        matrix=request.matrix,
-                        thickness_mm=request.thickness_mm,
-                        external=site == "external",
-                    ),
+                    scanner=_scanner(request, entropy, exam, site),
                     anatomy_seed=(*entropy, 1),
                     scan_seed=(*entropy, 20 + exam),
                 )
+
+
+def _scanner(request: _Request, entropy: tuple[int, ...], exam: int, site: str) -> Scanner | RandomisedScan:
+    """Return what makes the image of an examination."""
+    matrix, thickness_mm = request.matrix, request.thickness_mm
+    if request.style == "randomised":
+        conditions = tuple(Condition)
+        condition = conditions[entropy[-1] % len(conditions)]
+        return RandomisedScan(condition, (*entropy, 1), (*entropy, 20 + exam), matrix, thickness_mm)
+    external = site == "external"
+    return draw_scanner((*entropy, 10 + exam), matrix=matrix, thickness_mm=thickness_mm, external=external)
 
 
 def _record(request: _Request, exams: Sequence[Examination]) -> dict[str, Any]:
@@ -211,7 +229,7 @@ def _read(plan: Path) -> dict[str, Any]:
 def _generator() -> str:
     """Return the hash of the generator's source: another version makes other phantoms."""
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
@@ -236,14 +254,14 @@ def _row(exam: Examination) -> dict[str, object]:
         "patient_id": exam.patient_id,
         "image": exam.image,
         "label": exam.label,
-        "labelled_structures": ";".join(organ.key for organ in LABELLED),
+        "labelled_structures": ";".join(organ.key for organ in exam.labelled),
         "dataset": exam.dataset,
         "condition": exam.condition.value,
         "site": exam.site,
         "sex": exam.sex,
         "age": exam.age,
         "slice_thickness_mm": exam.scanner.slice_thickness_mm,
-        "phase": PHASE,
+        "phase": exam.phase,
         "origin": ORIGIN,
     }
 
