@@ -129,10 +129,10 @@ def test_the_command_of_the_page_ends_in_tables_by_fold_and_an_ensemble(
 
 @pytest.mark.slow
 def test_a_sweep_scores_a_trial_on_the_validation_cases_of_all_folds(cohort: Path, tmp_path: Path) -> None:
-    search = ["search=own", "search.sampler=grid", "search.parameters={optimizer.lr: [0.001, 0.002]}"]
+    search = ["search=own", "search.sampler=grid", "search.parameters={optimizer.lr: [0.001]}"]
     output = tmp_path / "sweep"
     words = ["sweep", f"cohort={cohort}", f"output={output}", "folds=2", "seeds=0", *search, *SMALL]
     assert main(words) == 0
     table = (output / "trial_cases.csv").read_text(encoding="utf-8").splitlines()
-    assert len(table) - 1 == 2 * 6 * 2  # trials, cases, organs
-    assert (output / "trials/0001/fold1/last.ckpt").is_file()
+    assert len(table) - 1 == 6 * 2  # cases, organs
+    assert (output / "trials/0000/fold1/last.ckpt").is_file()
