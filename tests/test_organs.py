@@ -22,6 +22,11 @@ BY_NAME = {
     "phantom/contents.py",  # shapes
     "phantom/liver.py",
     "phantom/spleen.py",
+    "phantom/randomised/densities.py",
+    "phantom/randomised/liver.py",
+    "phantom/randomised/organs.py",  # texture
+    "phantom/randomised/scan.py",  # the labelled organs
+    "phantom/randomised/spleen.py",
 }
 
 
