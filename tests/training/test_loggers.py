@@ -174,7 +174,7 @@ def test_absent_server_of_mlflow_is_one_line(
 
 
 def fill(disk: Path) -> None:
-    """Write until no space is left; the thread of the logger may write at the same time."""
+    """Write until the disk is full; the thread of the logger may write at the same time."""
     with suppress(OSError), (disk / "other").open("wb", buffering=0) as file:
         while True:
             file.write(bytes(os.statvfs(disk).f_frsize))
