@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from liverspleen.errors import Issue
+from liverspleen.errors import InputError
 from liverspleen.evaluation.statistics.learning_curve import BEYOND, FLAT, MISFIT, UNBOUNDED, learning_curve
 from liverspleen.storage import write_text
+from liverspleen.studies import given_settings
 
 CURVES = 500
 SEED = 22  # the method was chosen on curves of seed 21, with a similar result
@@ -76,9 +77,10 @@ def main(arguments: list[str]) -> int:
     if {"--help", "-h"} & set(arguments):
         print(__doc__)
         return 0
-    if arguments:
-        message, hint = f"{arguments[0]!r} is not a setting of this study", "run it without arguments"
-        print(Issue("LS-EXP-014", message, hint), file=sys.stderr)
+    try:
+        given_settings(arguments, [])
+    except InputError as error:
+        print(error, file=sys.stderr)
         return 2
     table = list(rows())
     text = io.StringIO()

@@ -17,6 +17,7 @@ from liverspleen.cohort import Cohort, Split, read_cohort, write_split
 from liverspleen.cohort.split import is_trainable
 from liverspleen.errors import InputError, InputWarning, Issue, collapsed
 from liverspleen.evaluation.measurements.table import read_measurements
+from liverspleen.studies import given_settings
 
 KEYS = ("data", "output", "train_on")
 
@@ -31,19 +32,12 @@ def main(arguments: list[str]) -> int:
     if {"--help", "-h"} & set(arguments):
         print(__doc__)
         return 0
-    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
-    if unknown := [key for key in given if key not in KEYS]:
-        hint = f"use one of {', '.join(KEYS)}"
-        print(Issue("LS-EXP-014", f"{unknown[0]!r} is not a setting of this study", hint), file=sys.stderr)
-        return 2
-    if "data" not in given or not (Path(given["data"]) / "cohort.csv").is_file():
-        issue = Issue(
-            "LS-EXP-001", "data= is not a folder with a cohort.csv", "give DATA=FOLDER", file=given.get("data")
-        )
-        print(issue, file=sys.stderr)
-        return 2
-    manifest, out = Path(given["data"]) / "cohort.csv", Path(given.get("output", "outputs/real_ct"))
     try:
+        given = given_settings(arguments, KEYS)
+        manifest, out = Path(given.get("data", "")) / "cohort.csv", Path(given.get("output", "outputs/real_ct"))
+        if not given.get("data") or not manifest.is_file():
+            message = "data= is not a folder with a cohort.csv"
+            raise InputError(Issue("LS-EXP-001", message, "give data=FOLDER (with make real: DATA=FOLDER)", file=given.get("data")))
         cohort = read_cohort(manifest)
         case_id = given.get("train_on") or first_trainable(cohort)
         split = out / "split" / f"{case_id}.csv"

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from liverspleen.cohort import load_case, read_cohort
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError
 from liverspleen.evaluation.metrics.overlap import overlaps
 from liverspleen.imaging import CTVolume, Geometry, LabelMap
 from liverspleen.inference.model import load_model
 from liverspleen.inference.review import SIGNS, Review, review
 from liverspleen.inference.segment import segment
+from liverspleen.studies import given_settings, invalid_setting
 
 KEYS = ("cohort", "model", "datasets")
 REQUIRED = KEYS[:2]
@@ -71,15 +72,10 @@ def main(arguments: list[str]) -> int:
     if {"--help", "-h"} & set(arguments):
         print(__doc__)
         return 0
-    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
-    if unknown := [key for key in given if key not in KEYS]:
-        hint = f"use one of {', '.join(KEYS)}"
-        print(Issue("LS-EXP-014", f"{unknown[0]!r} is not a setting of this study", hint), file=sys.stderr)
-        return 2
-    if missing := [key for key in REQUIRED if not given.get(key)]:
-        print(Issue("LS-EXP-014", f"{missing[0]}= is missing", f"give {missing[0]}=FILE"), file=sys.stderr)
-        return 2
     try:
+        given = given_settings(arguments, KEYS)
+        if missing := [key for key in REQUIRED if not given.get(key)]:
+            raise InputError(invalid_setting(f"{missing[0]}= is missing", f"give {missing[0]}=FILE"))
         outcomes = run(Path(given["cohort"]), Path(given["model"]), given.get("datasets", "test1,test2").split(","))
     except InputError as error:
         print(error, file=sys.stderr)

@@ -14,7 +14,6 @@ The exit code is 0 if the study is finished, 2 if an input was rejected.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,9 +26,10 @@ from settings import Settings, read_settings
 from summary import limit_table, mask_table, network_table, shift_table, slopes, spacing_table
 from tables import markdown
 
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError
 from liverspleen.evaluation.reporting.figures.bland_altman import figure_bytes
-from liverspleen.storage import complete_file, write_json, write_text
+from liverspleen.storage import complete_file, write_text
+from liverspleen.studies import start_or_resume
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     try:
         settings = read_settings(arguments)
-        check_study(settings)
+        start_or_resume(settings.output, settings.decisive)
         masks = read_masks(settings)
         tables = {"mask": mask_table(masks), "limit": limit_table(masks), "spacing": spacing_table(masks)}
         tables["slope"] = slopes(tables["mask"])
@@ -53,23 +53,6 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     write_tables(settings.output, tables)
     return 0
-
-
-def check_study(settings: Settings) -> None:
-    """Start the study in the folder, or check that it was started with the same settings.
-
-    Raises:
-        InputError: LS-EXP-015, the folder contains a study with other settings.
-    """
-    file, requested = settings.output / "study.json", json.loads(json.dumps(settings.decisive))
-    if not file.exists():
-        write_json(file, requested)
-        return
-    earlier = json.loads(file.read_text(encoding="utf-8"))
-    differs = [f"{key}={earlier.get(key)}" for key in requested if earlier.get(key) != requested[key]]
-    if differs:
-        message = f"the study in this folder was started with {', '.join(differs)}"
-        raise InputError(Issue("LS-EXP-015", message, "use these settings, or another output=", file=file))
 
 
 def scanned(settings: Settings) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from typing import Any
 from slabs import LATTICE_MM
 
 from liverspleen.errors import InputError, Issue
+from liverspleen.studies import given_settings, invalid_setting
 
 SPACED_MM = 5.0
 """Thickness of slices with gaps and overlaps."""
@@ -77,14 +78,11 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     }
     readers["output"] = Path
     given, issues = {}, []
-    for argument in arguments:
-        key, _, value = argument.partition("=")
+    for key, value in given_settings(arguments, readers).items():
         try:
             given[key] = readers[key](value)
-        except KeyError:
-            issues.append(_issue(f"{argument!r} is not a setting of this study", f"use one of {', '.join(readers)}"))
         except ValueError:
-            issues.append(_issue(f"{argument!r} is not a number", f"give {key}=NUMBER"))
+            issues.append(invalid_setting(f"{key}={value} is not a number", f"give {key}=NUMBER"))
     settings = Settings(**given) if not issues else Settings()
     if issues := [*issues, *_limit_issues(settings)]:
         raise InputError(issues)
@@ -96,28 +94,30 @@ def _limit_issues(settings: Settings) -> list[Issue]:
     least = {"patients": 2, "starts": 2, "scanned": 0, "scan_starts": 1, "development": 2, "steps": 1, "seeds": 1}
     for name, low in (*least.items(), ("matrix", 32), ("seed", 0), ("workers", 0)):
         if (value := getattr(settings, name)) < low:
-            issues.append(_issue(f"{name} is {value}, expected at least {low}", f"set {name} to {low} or more"))
+            issues.append(
+                invalid_setting(f"{name} is {value}, expected at least {low}", f"set {name} to {low} or more")
+            )
     if settings.scanned > settings.patients:
         issues.append(
-            _issue(f"scanned is {settings.scanned}, expected at most {settings.patients} (patients)", "reduce scanned")
+            invalid_setting(
+                f"scanned is {settings.scanned}, expected at most {settings.patients} (patients)", "reduce scanned"
+            )
         )
     for name in ("pixel_mm", "distance_mm"):
         if not 0 < getattr(settings, name) < math.inf:
             issues.append(
-                _issue(
+                invalid_setting(
                     f"{name} is {getattr(settings, name)}, expected a positive number", f"give {name} in millimetres"
                 )
             )
     for thickness in settings.thickness_mm:
         if not 1.0 <= thickness <= 8.0:
-            issues.append(_issue(f"a slice thickness is {thickness} mm, expected 1 to 8 mm", "correct thickness_mm"))
+            issues.append(
+                invalid_setting(f"a slice thickness is {thickness} mm, expected 1 to 8 mm", "correct thickness_mm")
+            )
     for distance in {*settings.thickness_mm, *SPACINGS_MM}:
         step = distance / LATTICE_MM / max(settings.starts, 1)
         if not math.isfinite(step) or step != round(step):
             message = f"{settings.starts} starts over {distance} mm are not multiples of {LATTICE_MM} mm"
-            issues.append(_issue(message, "use other starts or thicknesses, such as starts=8"))
+            issues.append(invalid_setting(message, "use other starts or thicknesses, such as starts=8"))
     return issues
-
-
-def _issue(message: str, hint: str) -> Issue:
-    return Issue("LS-EXP-014", message, hint)

@@ -13,7 +13,6 @@ The exit code is 0 if the study is finished, 2 if an input was rejected.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,9 +25,10 @@ from settings import Settings, read_settings
 from tables import SINGLE, arm_table, difference_table, reader_table
 from trainings import ARMS, FEW, MANY, PARENT, START, Arm, train, train_folds
 
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError
 from liverspleen.evaluation.reporting.figures.bland_altman import figure_bytes
-from liverspleen.storage import complete_file, write_json, write_text
+from liverspleen.storage import complete_file, write_text
+from liverspleen.studies import start_or_resume
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     try:
         settings = read_settings(arguments)
-        check_study(settings)
+        start_or_resume(settings.output, settings.decisive)
         write_cohorts(settings)
         arms = run_arms(settings)
         readers = run_readers(settings)
@@ -47,23 +47,6 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     write_tables(settings, arms, readers)
     return 0
-
-
-def check_study(settings: Settings) -> None:
-    """Start the study in the folder, or check that it was started with the same settings.
-
-    Raises:
-        InputError: LS-EXP-015, the folder contains a study with other settings.
-    """
-    file, requested = settings.output / "study.json", settings.decisive
-    if not file.exists():
-        write_json(file, requested)
-        return
-    earlier = json.loads(file.read_text(encoding="utf-8"))
-    differs = [f"{key}={earlier.get(key)}" for key in requested if earlier.get(key) != requested[key]]
-    if differs:
-        message = f"the study in this folder was started with {', '.join(differs)}"
-        raise InputError(Issue("LS-EXP-015", message, "use these settings, or another output=", file=file))
 
 
 def run_arms(settings: Settings) -> pd.DataFrame:

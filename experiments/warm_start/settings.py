@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError
+from liverspleen.studies import given_settings, invalid_setting
 
 LEAST = {"cases": 2, "few": 1, "tests": 2, "matrix": 32, "steps": 1, "seeds": 1, "folds": 2, "workers": 1}
 
@@ -50,25 +51,20 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     kinds = {field.name: type(field.default) for field in fields(Settings)}
     given: dict[str, Any] = {}
     issues = []
-    for argument in arguments:
-        key, _, value = argument.partition("=")
-        if key not in kinds:
-            issues.append(_issue(f"{argument!r} is not a setting of this study", f"use one of {', '.join(kinds)}"))
-        elif key == "output":
+    for key, value in given_settings(arguments, kinds).items():
+        if key == "output":
             given[key] = Path(value)
         elif not value.isdecimal() or int(value) < LEAST.get(key, 1):
             least = LEAST.get(key, 1)
-            issues.append(_issue(f"{key} is {value!r}, expected at least {least}", f"set {key} to {least} or more"))
+            issues.append(
+                invalid_setting(f"{key} is {value!r}, expected at least {least}", f"set {key} to {least} or more")
+            )
         else:
             given[key] = int(value)
     settings = Settings() if issues else Settings(**given)
     if settings.few * settings.seeds > settings.cases:
         message = f"{settings.seeds} seeds of {settings.few} new cases each are more than the {settings.cases} cases"
-        issues.append(_issue(message, "reduce few or seeds, or increase cases"))
+        issues.append(invalid_setting(message, "reduce few or seeds, or increase cases"))
     if issues:
         raise InputError(issues)
     return settings
-
-
-def _issue(message: str, hint: str) -> Issue:
-    return Issue("LS-EXP-014", message, hint)

@@ -125,7 +125,7 @@ def test_a_wrong_setting_is_rejected(study, argument, message):
 
 
 def test_a_folder_of_another_study_is_rejected(study, tmp_path, capsys):
-    study.run.check_study(study.settings.Settings(output=tmp_path, steps=5))
+    study.run.start_or_resume(tmp_path, study.settings.Settings(steps=5).decisive)
     assert study.run.main([f"output={tmp_path}", "steps=6"]) == 2
     assert "LS-EXP-015" in capsys.readouterr().err
 

@@ -1,0 +1,50 @@
+"""What the studies in experiments/ share: settings as key=value, and the check that a folder holds the same study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from liverspleen.errors import InputError, Issue
+from liverspleen.storage import write_json
+
+
+def given_settings(arguments: Sequence[str], keys: Collection[str]) -> dict[str, str]:
+    """Return the text of each setting on the command line.
+
+    Raises:
+        InputError: LS-EXP-014, with all issues: arguments that are not key=value with one of `keys`.
+
+    >>> given_settings(["output=o", "seeds=1"], ["output", "seeds"])
+    {'output': 'o', 'seeds': '1'}
+    """
+    pairs = [argument.partition("=") for argument in arguments]
+    hint = f"use {', '.join(f'{key}=' for key in keys)}" if keys else "run it without arguments"
+    wrong = [argument for argument, (key, sign, _) in zip(arguments, pairs, strict=True) if not sign or key not in keys]
+    if wrong:
+        raise InputError(invalid_setting(f"{argument!r} is not a setting of this study", hint) for argument in wrong)
+    return {key: value for key, _, value in pairs}
+
+
+def invalid_setting(message: str, hint: str) -> Issue:
+    """Return LS-EXP-014."""
+    return Issue("LS-EXP-014", message, hint)
+
+
+def start_or_resume(folder: Path, decisive: Mapping[str, Any]) -> None:
+    """Start a study in a folder, or check that it was started with the same `decisive` settings.
+
+    Raises:
+        InputError: LS-EXP-015, the folder contains a study with other settings.
+    """
+    file, requested = folder / "study.json", json.loads(json.dumps(decisive))
+    if not file.exists():
+        write_json(file, requested)
+        return
+    earlier = json.loads(file.read_text(encoding="utf-8"))
+    differs = [f"{key}={earlier.get(key)}" for key in requested if earlier.get(key) != requested[key]]
+    if differs:
+        message = f"the study in this folder was started with {', '.join(differs)}"
+        raise InputError(Issue("LS-EXP-015", message, "use these settings, or another output=", file=file))
