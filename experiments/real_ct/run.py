@@ -36,8 +36,8 @@ def main(arguments: list[str]) -> int:
         given = given_settings(arguments, KEYS)
         manifest, out = Path(given.get("data", "")) / "cohort.csv", Path(given.get("output", "outputs/real_ct"))
         if not given.get("data") or not manifest.is_file():
-            message = "data= is not a folder with a cohort.csv"
-            raise InputError(Issue("LS-EXP-001", message, "give data=FOLDER (with make real: DATA=FOLDER)", file=given.get("data")))
+            message, hint = "data= is not a folder with a cohort.csv", "give data=FOLDER (with make real: DATA=FOLDER)"
+            raise InputError(Issue("LS-EXP-001", message, hint, file=given.get("data")))
         cohort = read_cohort(manifest)
         case_id = given.get("train_on") or first_trainable(cohort)
         split = out / "split" / f"{case_id}.csv"
