@@ -18,6 +18,7 @@ from liverspleen.api.phantoms import run_phantoms
 from liverspleen.api.sweep import run_sweep
 from liverspleen.config import SweepConfig, compose
 from liverspleen.errors import InputError, Issue, collapsed
+from liverspleen.studies import invalid_setting
 
 CONF = Path(__file__).parent / "conf"
 DEFAULTS = {"output": "outputs/architecture", "development": "30", "matrix": "64"}
@@ -30,8 +31,8 @@ def main(overrides: list[str]) -> int:
     if {"--help", "-h"} & set(overrides):
         print(__doc__)
         return 0
-    if not all("=" in override for override in overrides):
-        print(Issue("LS-EXP-020", "an argument does not have the form key=value", "write key=value"), file=sys.stderr)
+    if wrong := [override for override in overrides if "=" not in override]:
+        print(invalid_setting(f"{wrong[0]!r} does not have the form key=value", "write key=value"), file=sys.stderr)
         return 2
     own = DEFAULTS | {
         name: value for name, _, value in (override.partition("=") for override in overrides) if name in DEFAULTS

@@ -35,6 +35,7 @@ from liverspleen.errors import InputError, InputWarning, Issue, collapsed
 from liverspleen.evaluation import write_measurements
 from liverspleen.spreadsheet import csv_line
 from liverspleen.storage import write_text
+from liverspleen.studies import given_settings
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         print(__doc__)
         return 0
     try:
-        out = folder(arguments)
+        out = Path(given_settings(arguments, ["output"]).get("output", "outputs/paper"))
         numbers = read_published()
         rules = read_rules(numbers)
         write_cases(out, numbers, rules)
@@ -59,22 +60,6 @@ def main(arguments: Sequence[str]) -> int:
     print_verdicts(found)
     print(f"open {out / 'comparison.html'}")
     return int(any(verdict.is_failure for verdict in found))
-
-
-def folder(arguments: Sequence[str]) -> Path:
-    """Return the folder of `output=`.
-
-    Raises:
-        InputError: LS-EXP-012, another argument, or `output=` without a folder.
-    """
-    out = "outputs/paper"
-    for argument in arguments:
-        key, _, out = argument.partition("=")
-        if key != "output" or not out:
-            raise InputError(
-                Issue("LS-EXP-012", f"{argument!r} is not an argument of this study", "give output=FOLDER")
-            )
-    return Path(out)
 
 
 def targets_of(numbers: Sequence[PrintedNumber], rules: Sequence[Rule]) -> dict[Key, Interval]:

@@ -15,17 +15,22 @@ def given_settings(arguments: Sequence[str], keys: Collection[str]) -> dict[str,
     """Return the text of each setting on the command line.
 
     Raises:
-        InputError: LS-EXP-014, with all issues: arguments that are not key=value with one of `keys`.
+        InputError: LS-EXP-014, with all issues: arguments whose key is not one of `keys`, or that have no value.
 
     >>> given_settings(["output=o", "seeds=1"], ["output", "seeds"])
     {'output': 'o', 'seeds': '1'}
     """
-    pairs = [argument.partition("=") for argument in arguments]
     hint = f"use {', '.join(f'{key}=' for key in keys)}" if keys else "run it without arguments"
-    wrong = [argument for argument, (key, sign, _) in zip(arguments, pairs, strict=True) if not sign or key not in keys]
-    if wrong:
-        raise InputError(invalid_setting(f"{argument!r} is not a setting of this study", hint) for argument in wrong)
-    return {key: value for key, _, value in pairs}
+    given, issues = {}, []
+    for argument in arguments:
+        key, _, given[key] = argument.partition("=")
+        if key not in keys:
+            issues.append(invalid_setting(f"{argument!r} is not a setting of this study", hint))
+        elif not given[key]:
+            issues.append(invalid_setting(f"{key}= has no value", f"give {key}=VALUE, or remove it"))
+    if issues:
+        raise InputError(issues)
+    return given
 
 
 def invalid_setting(message: str, hint: str) -> Issue:

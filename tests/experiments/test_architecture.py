@@ -146,7 +146,7 @@ def test_tables_of_a_search_without_any_score_have_none(study: SimpleNamespace, 
 
 def test_an_argument_without_a_value_is_rejected(study: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
     assert study.run.main(["outputs"]) == 2
-    assert "LS-EXP-020" in capsys.readouterr().err
+    assert "LS-EXP-014" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("network", ["deeplab_mobile", "unet_2d_small", "unet_3d_small"])

@@ -310,13 +310,13 @@ def test_examples_in_the_code_are_right(study: SimpleNamespace, name: str) -> No
 
 def test_an_unknown_argument_is_rejected(study: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
     assert study.run.main(["outptu=x"]) == 2
-    assert "LS-EXP-012" in capsys.readouterr().err
+    assert "LS-EXP-014" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("argument", ["output=", "output"])
 def test_no_folder_is_rejected(study: SimpleNamespace, capsys: pytest.CaptureFixture[str], argument: str) -> None:
     assert study.run.main([argument]) == 2
-    assert "LS-EXP-012" in capsys.readouterr().err
+    assert "LS-EXP-014" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(

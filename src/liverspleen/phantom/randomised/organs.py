@@ -9,7 +9,7 @@ import numpy as np
 from liverspleen.phantom.composites import blended_minimum
 from liverspleen.phantom.randomised.body import Body
 from liverspleen.phantom.randomised.space import Window
-from liverspleen.phantom.shapes import Field, Shape
+from liverspleen.phantom.shapes import Field, Grid, Shape
 
 
 def carved(body: Body, depth: Field, window: Window, hollows: Sequence[tuple[Shape, float]]) -> Field:
@@ -21,7 +21,7 @@ def carved(body: Body, depth: Field, window: Window, hollows: Sequence[tuple[Sha
         if inner is None:
             continue
         part = depth[inner]
-        cut = hollow.depth(type(grid)(grid.x[inner], grid.y[inner], grid.z[inner]))
+        cut = hollow.depth(Grid(grid.x[inner], grid.y[inner], grid.z[inner]))
         np.copyto(part, -blended_minimum(-part, cut, blend))
     return depth
 

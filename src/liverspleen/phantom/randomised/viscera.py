@@ -213,7 +213,7 @@ def paint_great_vessels(body: Body) -> None:
 
 
 def paint_masses(body: Body) -> None:
-    """Paint masses and nodes of random density anywhere in the cavity, and fluid between the organs."""
+    """Paint masses and nodes of random density anywhere in the cavity."""
     rng, hu = body.rng("masses"), body.tissues
     for _ in range(int(rng.poisson(1.2))):
         place = (float(rng.uniform(-100, 100)), float(rng.uniform(-60, 75)), float(rng.uniform(-330, -40)))
