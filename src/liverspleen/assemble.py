@@ -206,7 +206,8 @@ def sampler(config: TrainConfig) -> Callable[..., Sampler[int]]:
     """Return the sampler of training slices, a function of cases, `steps`, `batch_size`, `seed` and `start`."""
     from liverspleen.data import sampling
 
-    return {"natural": sampling.natural, "balanced": sampling.balanced}[config.sampler.name]
+    samplers = {"natural": sampling.natural, "by_size": sampling.by_size, "balanced": sampling.balanced}
+    return samplers[config.sampler.name]
 
 
 def scheduler(config: TrainConfig) -> Callable[[Optimizer], LRScheduler] | None:

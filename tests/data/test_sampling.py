@@ -6,7 +6,7 @@ import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from liverspleen.data.cache import CachedCase
-from liverspleen.data.sampling import BalancedSampler, StepSampler, balanced, natural, slice_classes
+from liverspleen.data.sampling import BalancedSampler, BySizeSampler, StepSampler, balanced, natural, slice_classes
 
 NEITHER, LIVER, SPLEEN, BOTH = range(4)
 CLASSES = [NEITHER] * 50 + [LIVER] * 7 + [SPLEEN] * 2 + [BOTH] * 20
@@ -71,6 +71,30 @@ def test_balanced_order_is_resumed_where_it_stopped(classes: list[int], batch_si
         rest = BalancedSampler(classes, steps=20, batch_size=batch_size, seed=2, start=start)
         assert list(rest) == whole[batch_size * start :]
         assert len(rest) == batch_size * (20 - start)
+
+
+def test_batches_of_similar_sizes_have_the_slices_of_the_natural_order() -> None:
+    sizes = np.random.default_rng(0).choice([96, 128, 160, 192], 700)
+    steps = 3 * BySizeSampler.WINDOW
+    indices = list(BySizeSampler(sizes.tolist(), steps=steps, batch_size=4, seed=3))
+    shuffles = list(StepSampler(700, steps=steps, batch_size=4, seed=3))
+    span = 4 * BySizeSampler.WINDOW
+    for first in range(0, len(indices), span):
+        assert sorted(indices[first : first + span]) == sorted(shuffles[first : first + span])
+    mixed = [len(set(sizes[indices[i : i + 4]])) > 1 for i in range(0, len(indices), 4)]
+    assert sum(mixed) <= 3 * 3  # at most where one of the four sizes ends in one of the three windows
+    means = [sizes[indices[i : i + 4]].mean() for i in range(0, span, 4)]
+    assert means != sorted(means)
+
+
+@pytest.mark.parametrize("start", [0, 1, 31, 32, 33, 64, 70])
+def test_batches_of_similar_sizes_are_resumed_where_they_stopped(start: int) -> None:
+    sizes = np.random.default_rng(0).choice([96, 128, 160], 50).tolist()
+    whole = list(BySizeSampler(sizes, steps=70, batch_size=3, seed=5))
+    rest = BySizeSampler(sizes, steps=70, batch_size=3, seed=5, start=start)
+    assert list(rest) == whole[3 * start :]
+    assert len(rest) == 3 * (70 - start)
+    assert list(BySizeSampler(sizes, steps=95, batch_size=3, seed=5))[: 3 * 70] == whole
 
 
 def test_longer_training_begins_with_the_shorter_one() -> None:

@@ -74,10 +74,11 @@ class SamplerConfig(Schema):
     """How often each slice is used for training."""
 
     name: Annotated[
-        Literal["natural", "balanced"],
+        Literal["natural", "by_size", "balanced"],
         Key(
-            "Sampling of slices: `natural` uses all slices equally often; `balanced` uses slices with "
-            "neither organ, only the liver, only the spleen, and both organs equally often."
+            "Sampling of slices: `natural` uses all slices equally often; `by_size` too, with slices of about the same "
+            "size in a batch, which is faster if sizes differ; `balanced` uses slices with neither organ, only the "
+            "liver, only the spleen, and both organs equally often."
         ),
     ]
 

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from liverspleen.data.cache import CachedCase
+from liverspleen.data.slices import stride_multiple
+
+_SIZE_CLASS = 16
+"""Edge lengths up to the same multiple of this are equal; it is the usual output stride."""
 
 
 class StepSampler(Sampler[int]):
@@ -31,6 +35,52 @@ class StepSampler(Sampler[int]):
             first = max(self.start - epoch * self.slices, 0)
             last = min(self.total - epoch * self.slices, self.slices)
             yield from order[first:last].tolist()
+
+
+class BySizeSampler(Sampler[int]):
+    """`steps * batch_size` indices: the order of `StepSampler`, in which batches have slices of about the same size.
+
+    Slices of different sizes are padded to the largest of their batch. So the slices of every `WINDOW` batches are
+    sorted by size, in a stable order, and the resulting batches are shuffled. Each slice is still used equally often.
+
+    Args:
+        sizes: size of each slice; slices of equal size need no padding beside each other.
+        steps: number of steps of the complete training.
+        batch_size: number of slices in a step.
+        seed: of the order.
+        start: number of finished steps.
+
+    >>> indices = list(BySizeSampler([128, 160] * 8, steps=4, batch_size=4, seed=0))
+    >>> all(len({index % 2 for index in indices[i : i + 4]}) == 1 for i in range(0, 16, 4))
+    True
+    """
+
+    WINDOW = 32
+
+    def __init__(self, sizes: Sequence[int], *, steps: int, batch_size: int, seed: int, start: int = 0) -> None:
+        self.sizes, self.batch_size, self.seed = np.asarray(sizes), batch_size, seed
+        self.start, self.steps = start, steps
+
+    def __len__(self) -> int:
+        return (self.steps - self.start) * self.batch_size
+
+    def __iter__(self) -> Iterator[int]:
+        first, last = self.start // self.WINDOW, -(-self.steps // self.WINDOW)
+        order = iter(
+            StepSampler(
+                len(self.sizes),
+                steps=last * self.WINDOW,
+                batch_size=self.batch_size,
+                seed=self.seed,
+                start=first * self.WINDOW,
+            )
+        )
+        for window in range(first, last):
+            drawn = np.fromiter(order, np.intp, self.WINDOW * self.batch_size)
+            batches = drawn[np.argsort(self.sizes[drawn], kind="stable")].reshape(self.WINDOW, self.batch_size)
+            np.random.default_rng([self.seed, window, 1]).shuffle(batches)
+            done = max(self.start - window * self.WINDOW, 0)
+            yield from batches[done : self.steps - window * self.WINDOW].ravel().tolist()
 
 
 class BalancedSampler(Sampler[int]):
@@ -91,6 +141,12 @@ def natural(cases: Sequence[CachedCase], *, steps: int, batch_size: int, seed: i
     """Return a sampler with equal frequencies of all slices."""
     slices = sum(case.shape[0] for case in cases)
     return StepSampler(slices, steps=steps, batch_size=batch_size, seed=seed, start=start)
+
+
+def by_size(cases: Sequence[CachedCase], *, steps: int, batch_size: int, seed: int, start: int = 0) -> Sampler[int]:
+    """Return a sampler with equal frequencies of all slices, whose batches have slices of about the same size."""
+    sizes = [stride_multiple(max(case.shape[1:]), _SIZE_CLASS) for case in cases for _ in range(case.shape[0])]
+    return BySizeSampler(sizes, steps=steps, batch_size=batch_size, seed=seed, start=start)
 
 
 def balanced(cases: Sequence[CachedCase], *, steps: int, batch_size: int, seed: int, start: int = 0) -> Sampler[int]:
