@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,9 @@ from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.inference.model import load_model
 from liverspleen.inference.prediction import _picture_texts
 from liverspleen.storage import sha256_of_array
+
+sys.path.append(str(Path(__file__).parents[1] / "cli"))
+from predicting import exam
 
 SALT = "5a1e"
 LIVER = {"c0": 0.9, "c1": 0.8, "c2": 0.95, "c3": 0.75}
@@ -343,3 +348,34 @@ def test_the_picture_of_a_case_states_the_results(tmp_path: Path, export: Export
         "model was trained on phantoms only; design choices were checked on four CT scans (made up): mean DSS "
         "liver 0.850, spleen 0.233"
     ]
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_end_in_a_package_with_results(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = []
+    for number in range(3):
+        ct, labels = exam(seed=200 + number)
+        Path("test").mkdir(exist_ok=True)
+        write_ct(Path(f"test/u{number}.nii.gz"), ct)
+        write_label_map(Path(f"test/u{number}_label.nii.gz"), labels)
+        row = {"case_id": f"u{number}", "patient_id": f"u{number}", "image": f"u{number}.nii.gz"}
+        rows.append({**row, "label": f"u{number}_label.nii.gz", "dataset": "test1"})
+    write_cohort(Path("test/cohort.csv"), rows)
+    Path("run").mkdir()
+    Path("run/best.ckpt").symlink_to(model)
+    page = (Path(__file__).parents[2] / "docs/models.md").read_text(encoding="utf-8")
+    text = page.split("**Test results.**")[1].split("\n- ")[0]
+    commands = [shlex.split(line)[1:] for line in text.splitlines() if line.startswith("    liverspleen ")]
+    assert [command[0] for command in commands] == ["predict", "measure", "export"]
+    for command in commands:
+        assert main(command) == 0
+    found = recorded(tmp_path)
+    with Path("measured/measurements.csv").open(encoding="utf-8", newline="") as handle:
+        dss = [float(row["dss"]) for row in csv.DictReader(handle) if row["structure"] == "liver" and row["reference"]]
+    assert (found["cases"], found["organs"]["liver"]["n"]) == (3, 3)
+    assert found["organs"]["liver"]["dss_mean"] == pytest.approx(sum(dss) / 3)
+    assert found["organs"]["liver"]["dss_lowest"] == min(dss)
+    assert [issue.code for issue in load_model("package").issues] == ["LS-MOD-033"]

@@ -1,7 +1,8 @@
 """print versions, devices and paths, the size of a network, and the organs of a model.
 
 With network=, the number of parameters and of floating-point operations per slice is printed. With model=, the organs
-that a model was taught, its training cases and its SHA-256 are printed; any other organ is unknown in its results.
+that a model was taught, its training cases, its results on test cases and its SHA-256 are printed; any other organ is
+unknown in its results. model=phantom is the shipped model.
 
 examples
   liverspleen info network=paper

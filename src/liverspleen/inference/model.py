@@ -84,7 +84,7 @@ class TrainedModel:
             found.append(Issue("LS-MOD-011", message, hint, severity="warning"))
         elif self.phantoms_only and self.tested is not None:
             message = f"model was trained on phantoms only; {claim(self.tested)}: {scores(self.tested)}"
-            hint = "research use only: check each label map, and compare some of your own cases with a reader"
+            hint = "research use only; check each label map, and compare some of your own cases with a reader"
             found.append(Issue("LS-MOD-033", message, hint, severity="warning"))
         if unknown := [organ.key for organ in ORGANS if organ not in self.taught]:
             known = listed(keys=[organ.key for organ in self.taught])

@@ -265,9 +265,9 @@ def _tested(tested: Mapping[str, Any] | None) -> str:
         "Design choices were checked on these CT scans, so the results may be too optimistic."
         if tested["design"]
         else "No design choice was checked on these CT scans.",
-        "DSS is per case in 3D on the CT's own grid; an empty or missing prediction of an organ that is present counts",
-        "as 0. The interval of the mean is Student's t of the logit, clustered by patient. The 95 % prediction interval",
-        f"is for the mean DSS of {tested['new_patients']} new patients from the same population.",
+        "DSS is per case in 3D on the CT's own grid. An empty or missing prediction of an organ that is present has a",
+        "DSS of 0. The interval of the mean is Student's t of the logit, clustered by patient. The 95 % prediction",
+        f"interval is for the mean DSS of {tested['new_patients']} new patients from the same population.",
         "",
         "| | n | mean DSS | 95 % interval | prediction interval | lowest DSS | case | empty | missing | undefined |",
         "|---|---|---|---|---|---|---|---|---|---|",
