@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from packages import package, rewrite, save
 
 import liverspleen
 from liverspleen import shipped
+from liverspleen.api.starting import open_start
 from liverspleen.cli.main import main
 from liverspleen.config import compose
 from liverspleen.errors import InputError, InputWarning
@@ -181,3 +186,45 @@ def test_one_command_starts_a_training_from_the_shipped_model(
     assert main([*words[:-2], "output=other", "start=phantom"]) == 2
     assert "LS-TRN-032" in (error := capsys.readouterr().err)
     assert "use experiment=finetune_phantom" in error
+
+
+@pytest.mark.skipif(find_spec("hatchling") is None, reason="hatchling, which builds the wheel, is not installed")
+def test_the_wheel_has_the_files_of_the_model(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    for name in ("src", "conf"):
+        shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(root / name, tmp_path)
+    place = tmp_path / "src" / shipped.FOLDER.relative_to(root / "src")
+    place.mkdir(exist_ok=True)
+    names = ("model.json", "model.safetensors", "MODEL_CARD.md", "LICENSE")
+    for name in names:
+        (place / name).write_bytes(b"tiny")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    (wheel,) = (tmp_path / "dist").iterdir()
+    with zipfile.ZipFile(wheel) as opened:
+        assert {opened.read(f"liverspleen/shipped/phantom/{name}") for name in names} == {b"tiny"}
+
+
+@pytest.mark.skipif(not shipped.is_installed(), reason="this source tree has no shipped model")
+def test_the_shipped_model_is_small_and_states_what_it_is() -> None:
+    found = checked_model(shipped.FOLDER)
+    assert sum(file.stat().st_size for file in shipped.FOLDER.iterdir()) <= 12_000_000
+    assert found.package["license"] == "Apache-2.0"
+    assert found.package["phantoms_only"]
+    card = (shipped.FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "trained on phantoms only; design choices were checked on twelve public CT" in card
+
+
+@pytest.mark.skipif(not shipped.is_installed(), reason="this source tree has no shipped model")
+def test_the_experiment_has_the_network_and_the_input_of_the_shipped_model() -> None:
+    config = compose("train", ["cohort=a", "output=b", f"experiment={shipped.EXPERIMENT}"])
+    assert open_start(config) is not None  # else LS-TRN-032 or LS-TRN-033
+    about = checked_model(shipped.FOLDER).description
+    slices = config.slices
+    assert (slices.count, slices.distance_mm, slices.pixel_mm) == (
+        about["slices"],
+        about["slice_distance_mm"],
+        about["pixel_mm"],
+    )

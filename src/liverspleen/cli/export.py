@@ -15,7 +15,7 @@ organ is skipped, because these layouts cannot mark an organ as unlabelled.
 examples
   liverspleen export model=run/best.ckpt output=package license=CC-BY-4.0 cohort=cohort.csv split=split/split.csv
   liverspleen export model=run/best.ckpt output=package.zip onnx=true
-  liverspleen export model=run/best.ckpt output=package tested=measured tested_cohort=test.csv tested_on=BTCV tested_design=true
+  liverspleen export model=run/best.ckpt output=p tested=measured tested_cohort=t.csv tested_on=BTCV tested_design=true
   liverspleen export model=[fold_1/best.ckpt,fold_2/best.ckpt] output=ensemble
   liverspleen export cohort=cohort/cohort.csv layout=nnunet split=split output=nnUNet_raw/Dataset501_LiverSpleen
   liverspleen export cohort=cohort/cohort.csv layout=msd output=Task501_LiverSpleen
