@@ -164,9 +164,9 @@ def test_model_card_and_lines_state_the_results(
     card = (tmp_path / "package" / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "trained on phantoms only; design choices were checked on four CT scans (made up)." in card
     assert "mean nothing" not in card
-    assert "independent test set" not in card
+    assert "independent test set" not in card.split("## Limits\n")[1]
     section = card.split("## Results on CT scans that were not used for training\n")[1].split("\n## ")[0]
-    assert "four CT scans (made up): 4 CT scans of 4 patients." in section
+    assert "four CT scans (made up), 4 cases of 4 patients:\n" in section
     assert "| liver | 4 | 0.850 | 0.645 to 0.947 | 0.662 to 1.000 | 0.750 | c3 | 0 | 0 | 0 |" in section
     assert "too optimistic" in section
     limits = card.split("## Limits\n")[1].split("\n## ")[0]
@@ -181,7 +181,7 @@ def test_a_test_set_without_influence_on_the_design_is_called_so(tmp_path: Path,
     assert export("tested_design=false") == 0
     card = (tmp_path / "package" / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "trained on phantoms only; tested on four CT scans (made up)." in card
-    assert "No design choice was checked on these CT scans." in card
+    assert "no design choice was checked on these cases." in card
 
 
 def test_a_model_of_patients_has_results_without_a_statement_on_phantoms(

@@ -261,10 +261,11 @@ def _tested(tested: Mapping[str, Any] | None) -> str:
     lines = [
         "## Results on CT scans that were not used for training",
         "",
-        f"{escaped(tested['on'])}: {counted(tested['cases'], 'CT scan')} of {counted(tested['patients'], 'patient')}.",
-        "Design choices were checked on these CT scans, so the results may be too optimistic."
+        f"{escaped(tested['on'])}, {counted(tested['cases'], 'case')} of {counted(tested['patients'], 'patient')}:",
+        "design choices were checked on these cases, so the results may be too optimistic. Results on an independent\n"
+        f"test set: {UNKNOWN}."
         if tested["design"]
-        else "No design choice was checked on these CT scans.",
+        else "no design choice was checked on these cases.",
         "DSS is per case in 3D on the CT's own grid. An empty or missing prediction of an organ that is present has a",
         "DSS of 0. The interval of the mean is Student's t of the logit, clustered by patient. The 95 % prediction",
         f"interval is for the mean DSS of {tested['new_patients']} new patients from the same population.",
