@@ -29,6 +29,7 @@ GROUND = {
     "plain_yaml",
     "environment",
     "output_folder",
+    "shipped",
     "__init__",
 }
 BELOW: dict[str, set[str]] = {
@@ -37,6 +38,7 @@ BELOW: dict[str, set[str]] = {
     "formats": {"errors"},
     "changed_keys": set(),
     "storage": set(),
+    "shipped": {"errors"},
     "records": {"errors", "formats", "reading", "storage"},
     "lazy": set(),
     "locks": set(),
@@ -47,7 +49,7 @@ BELOW: dict[str, set[str]] = {
     "spreadsheet": set(),
     "credentials": set(),
     "plain_yaml": set(),
-    "config": {"credentials", "errors", "organs", "plain_yaml", "reading"},
+    "config": {"credentials", "errors", "organs", "plain_yaml", "reading", "shipped"},
     "codes": {"errors"},
     "environment": set(),
     "output_folder": {"errors", "locks"},

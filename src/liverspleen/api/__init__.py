@@ -15,6 +15,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from liverspleen.errors import InputWarning, Issue, collapsed
+from liverspleen.shipped import NAME as SHIPPED
 from liverspleen.storage import StrPath
 
 if TYPE_CHECKING:
@@ -86,13 +87,14 @@ def check(*, cohort: StrPath, **keys: Any) -> Checked:
     return run_check(_config("check", cohort=cohort, **keys))
 
 
-def predict(*, model: StrPath | Sequence[StrPath], input: StrPath, output: StrPath, **keys: Any) -> Predicted:
+def predict(*, input: StrPath, output: StrPath, model: StrPath | Sequence[StrPath] = SHIPPED, **keys: Any) -> Predicted:
     """Segment CT scans with a trained model, each on its own grid; finished cases of an earlier call are kept.
 
     Args:
-        model: model package, or checkpoint of a training; an ensemble package or several models, which are averaged.
         input: NIfTI file, DICOM folder, zip archive, folder of these, or `cohort.csv`.
         output: folder for label maps and tables.
+        model: model package, or checkpoint of a training; an ensemble package or several models, which are averaged;
+            `phantom` is the shipped model.
         **keys: further keys of `liverspleen predict`, such as `datasets`, `flips`, `probabilities`, `workers`.
 
     Raises:

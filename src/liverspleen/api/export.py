@@ -9,9 +9,12 @@ from liverspleen.cohort.export_run import Exported, export_cohort
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.cohort.split import read_splits, split_hashes
 from liverspleen.config import ExportConfig
+from liverspleen.errors import InputError, Issue
+from liverspleen.inference.tested import is_name
 from liverspleen.provenance import recorded
 
 if TYPE_CHECKING:
+    from liverspleen.inference.evidence import UnseenCases
     from liverspleen.inference.package_export import Package, ValidationSide
     from liverspleen.inference.untrusted.model_file import CheckedModel
 
@@ -42,7 +45,24 @@ def run_model_export(config: ExportConfig) -> Package:
         onnx=config.onnx,
         side=side,
         device=lambda: assemble.device("auto"),
+        unseen=_unseen(config),
     )
+
+
+def _unseen(config: ExportConfig) -> UnseenCases | None:
+    """Return the test cases of `tested=`; None without them."""
+    if config.tested is None:
+        return None
+    from liverspleen.inference.evidence import UnseenCases
+
+    assert config.tested_cohort is not None
+    assert config.tested_on is not None
+    assert config.tested_design is not None
+    if not is_name(config.tested_on):
+        message = f"tested_on={config.tested_on!r} is not valid"
+        raise InputError(Issue("LS-XPT-012", message, "use at most 100 letters, digits, spaces and .,+()-"))
+    cohort = assemble.cohort(config.tested_cohort, config)
+    return UnseenCases(config.tested, cohort, config.tested_on, config.tested_design)
 
 
 def run_cohort_export(config: ExportConfig) -> tuple[Exported, int]:

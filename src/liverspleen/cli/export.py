@@ -4,6 +4,8 @@ model=: the model package is a folder or .zip with weights, description, license
 recipe and results. The card states which information is missing. With cohort= and split= the validation cases are
 segmented: the card then has their DSS and volume bias, and predictions remove small parts if this improves
 the results of these cases.
+With tested=, the card has the results of these measurements of CT scans that were not used for training: mean DSS with
+intervals, and the lowest DSS with its case id. A CT that the model was trained on is rejected.
 Loading a model package executes no code from it. Several models are exported as one ensemble package.
 
 layout=: the exported dataset trains another framework on the same cases and the same split. Development cases with all
@@ -13,6 +15,7 @@ organ is skipped, because these layouts cannot mark an organ as unlabelled.
 examples
   liverspleen export model=run/best.ckpt output=package license=CC-BY-4.0 cohort=cohort.csv split=split/split.csv
   liverspleen export model=run/best.ckpt output=package.zip onnx=true
+  liverspleen export model=run/best.ckpt output=p tested=measured tested_cohort=t.csv tested_on=BTCV tested_design=true
   liverspleen export model=[fold_1/best.ckpt,fold_2/best.ckpt] output=ensemble
   liverspleen export cohort=cohort/cohort.csv layout=nnunet split=split output=nnUNet_raw/Dataset501_LiverSpleen
   liverspleen export cohort=cohort/cohort.csv layout=msd output=Task501_LiverSpleen
@@ -20,13 +23,16 @@ examples
 inputs
   model=             checkpoint of liverspleen train; the card also uses run.json and metrics.csv in its folder
   cohort=            cohort.csv
+  tested=            measurements.csv of liverspleen measure, or its folder, for the label maps of this model; needs
+                     tested_cohort= with the CT scans, tested_on= with their name, and tested_design=true or false
   split=             with model=: the split of the training; with layout=nnunet: split.csv, or a folder of folds
 
 outputs with model=, in output= or in one .zip file
   model.safetensors, model.json, MODEL_CARD.md, LICENSE
   model.onnx with onnx=true, if ONNX Runtime and torch agree
   of several models: ensemble.json, MODEL_CARD.md, LICENSE, and their model packages in members/1 and so on
-  There is no run.json: model packages are shared, so they contain no path, case name or command of this machine.
+  There is no run.json: model packages are shared, so they contain no path and no command of this machine, and
+  no case id except that of the lowest DSS of tested=.
 
 outputs with layout=, in output=
   imagesTr/, labelsTr/, imagesTs/, dataset.json; for nnunet also labelsTs/

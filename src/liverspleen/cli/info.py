@@ -1,7 +1,8 @@
 """print versions, devices and paths, the size of a network, and the organs of a model.
 
 With network=, the number of parameters and of floating-point operations per slice is printed. With model=, the organs
-that a model was taught, its training cases and its SHA-256 are printed; any other organ is unknown in its results.
+that a model was taught, its training cases, its results on test cases and its SHA-256 are printed; any other organ is
+unknown in its results. model=phantom is the shipped model.
 
 examples
   liverspleen info network=paper
@@ -20,10 +21,12 @@ from pathlib import Path
 from liverspleen import assemble
 from liverspleen.config import InfoConfig, NetworkConfig, conf_folder
 from liverspleen.errors import Issue, counted
+from liverspleen.inference.tested import TESTED, claim, scores
 from liverspleen.inference.untrusted.ensemble_file import checked_ensemble
 from liverspleen.inference.untrusted.model_file import CheckedModel
 from liverspleen.organs import listed
 from liverspleen.provenance import git_state, versions
+from liverspleen.shipped import NAME, is_installed
 
 
 def run(config: InfoConfig) -> Sequence[Issue]:
@@ -47,7 +50,7 @@ def run(config: InfoConfig) -> Sequence[Issue]:
 
 def _model_rows(model: Path | None) -> dict[str, str]:
     if model is None:
-        return {"model": "no pretrained model is shipped; see liverspleen train --help"}
+        return {"model": f"{NAME}, shipped" if is_installed() else "this installation has no shipped model"}
     found = checked_ensemble([model])
     first = found.members[0]
     kind = "checkpoint" if first.files is None else "model package"
@@ -58,8 +61,15 @@ def _model_rows(model: Path | None) -> dict[str, str]:
         "SHA-256": found.sha256,
         "organs taught": listed(keys=first.description["taught_organs"]),
         "training cases": ", ".join(map(_training_cases, found.members)),
+        **_test_rows(found.members),
         **{f"start model {number}": sha256 for number, sha256 in enumerate(_before(found.members), 1)},
     }
+
+
+def _test_rows(members: Sequence[CheckedModel]) -> dict[str, str]:
+    """Return the results on test cases; an ensemble has none of its own."""
+    tested = members[0].package.get(TESTED) if len(members) == 1 else None
+    return {} if tested is None else {"test cases": f"{claim(tested)}: {scores(tested)}"}
 
 
 def _before(members: Iterable[CheckedModel]) -> Iterable[str]:

@@ -21,7 +21,7 @@ NETWORK_VERBS = frozenset({"demo", "train", "bench", "predict"})
 
 _HELP = """\
 liverspleen {version}: liver and spleen segmentation and volumetry on CT, from scans to agreement statistics.
-Research use only, not a medical device. No pretrained model is shipped: train one on your cohort.
+Research use only, not a medical device. The shipped model was trained on phantoms only: train one on your cohort.
 
 usage: liverspleen VERB [key=value ...]
        liverspleen VERB [key=value ...] --help      show the help of the verb, and its keys with these values

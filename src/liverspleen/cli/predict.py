@@ -1,10 +1,12 @@
 """segment CT scans with a trained model.
 
 Label maps are on the grid of each CT. The same command resumes an interrupted run: label maps of the same model, CT and
-settings are kept. A CT that cannot be used, or is not in HU, is reported in one line, and the others are segmented. No
-pretrained model is shipped.
+settings are kept. A CT that cannot be used, or is not in HU, is reported in one line, and the others are segmented.
+Without model=, the shipped model is used. It was trained on phantoms only; one line says how it did on CT scans of
+patients.
 
 examples
+  liverspleen predict input=ct.nii.gz output=out
   liverspleen predict model=package input=ct.nii.gz output=out
   liverspleen predict model=outputs/model/best.ckpt input=dicom_folder output=out
   liverspleen predict model=[a/best.ckpt,b/best.ckpt] input=ct.nii.gz output=out probabilities=true
@@ -12,7 +14,8 @@ examples
 
 inputs
   model=    model package of liverspleen export (folder or .zip), or checkpoint of liverspleen train; the probabilities
-            of several models, or of the members of an ensemble package, are averaged
+            of several models, or of the members of an ensemble package, are averaged. phantom is the shipped
+            model, the default; ./phantom is a path
   input=    NIfTI file, DICOM folder, .zip of either, folder of these, or cohort.csv; in a folder, label maps such
             as X_seg.nii.gz next to X.nii.gz are skipped, and files that are not read are listed. Cases have the same
             names as in liverspleen import: X for X_0000.nii.gz of nnU-Net, p1 for p1/ct.nii.gz

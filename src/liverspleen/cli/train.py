@@ -11,7 +11,8 @@ well; a second signal stops immediately. trainer=ddp trains on several GPUs (tra
 trainer.nodes=), also with torchrun and SLURM; build the cache first (liverspleen prepare).
 
 start= gives a model (checkpoint or model package) from whose weights the training starts; the loaded, adapted and new
-weights are printed. freeze=encoder freeze_steps=200 keeps the encoder for the first 200 steps.
+weights are printed. freeze=encoder freeze_steps=200 keeps the encoder for the first 200 steps. start=phantom is the
+shipped model; experiment=finetune_phantom includes it, with its network and input slices.
 
 A folder of images is also a cohort: images/ and labels/, or imagesTr/ and labelsTr/, with files of the same names
 (except _0000 of nnU-Net), or X.nii.gz with X_label.nii.gz. Label maps contain 0 background, 1 liver, 2 spleen; each
@@ -31,12 +32,13 @@ examples
   liverspleen train cohort=cohort.csv split=split/split.csv output=outputs/model experiment=phantom trainer.steps=2000
   liverspleen train cohort=folder output=outputs/model
   liverspleen train cohort=cohort.csv output=outputs/cv folds=5
+  liverspleen train cohort=cohort.csv output=outputs/phantom experiment=finetune_phantom
   liverspleen train cohort=new.csv output=outputs/new start=model.zip experiment=finetune network=small slices=abdomen
 
 inputs
   cohort=                cohort.csv, or a folder of images
   split=                 split.csv, or a fold of liverspleen split
-  start=                 checkpoint or model package to start from
+  start=                 checkpoint or model package to start from; phantom is the shipped model, ./phantom a path
 
 outputs, in output=
   last.ckpt, best.ckpt   weights, preprocessing settings, organ names, and a hash of the split; best.ckpt has the

@@ -15,6 +15,7 @@ from liverspleen.config.hints import key_issue
 from liverspleen.config.key import Schema
 from liverspleen.credentials import without_credentials
 from liverspleen.errors import InputError, Issue
+from liverspleen.shipped import model_path
 
 _SHOWN = 60  # characters of a value
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
@@ -41,7 +42,8 @@ def check(verb: str, schema: type[Schema], values: Mapping[str, Any]) -> Any:
 
     Raises:
         InputError: LS-CFG-002 a required key has no value, LS-CFG-003 a key is unknown, LS-CFG-005 a value has a wrong
-            type, LS-CFG-006 a value is out of range or not a choice; and the issues of `conflicts()` of the schemas.
+            type, LS-CFG-006 a value is out of range or not a choice; the issues of `model_path`, and those of
+            `conflicts()` of the schemas.
     """
     known = {key.name: key for key in keys(schema)}
     issues = [*_unknown(verb, schema, values, "")]
@@ -85,6 +87,8 @@ def _built(
         elif field.name in values or field.default is field.default_factory is MISSING:
             try:
                 arguments[field.name] = _checked(known[name], value)
+            except InputError as error:
+                issues += error.issues
             except ValidationError as error:
                 absent = value is None and (field.name not in values or known[name].is_verbatim)
                 issues.append(_missing(verb, known[name]) if absent else _issue(known[name], value, error))
@@ -98,7 +102,10 @@ def _built(
 def _checked(key: ConfigKey, value: Any) -> Any:
     if isinstance(value, str) and value in key.words:
         return value
-    return _adapter(key).validate_python([*value] if key.is_list and isinstance(value, tuple) else value)
+    found = _adapter(key).validate_python([*value] if key.is_list and isinstance(value, tuple) else value)
+    if not key.key.is_model or found is None:
+        return found
+    return [*map(model_path, value)] if key.is_list else model_path(value)
 
 
 @cache

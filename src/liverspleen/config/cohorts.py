@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from liverspleen.config.key import LARGEST_SEED, MOST_PROCESSES, Key, Schema, conflict
 from liverspleen.errors import Issue
@@ -149,11 +149,14 @@ class ImportConfig(Schema):
 class ExportConfig(Schema):
     """Keys of `liverspleen export`."""
 
+    _TESTS: ClassVar = ("tested", "tested_cohort", "tested_on", "tested_design")
+
     model: Annotated[
         list[Path],
         Key(
             "Checkpoint whose model is exported. Several checkpoints or model packages (a,b,c) are exported as one "
-            "ensemble package."
+            "ensemble package; `phantom` is the shipped model.",
+            is_model=True,
         ),
     ]
     name: Annotated[str | None, Key("Name of the model; default: the name of the output.")]
@@ -167,6 +170,27 @@ class ExportConfig(Schema):
         ),
     ]
     root: Annotated[Path | None, ROOT]
+    tested: Annotated[
+        Path | None,
+        Key(
+            "Measurements (measurements.csv, or its folder) of the label maps of this model, with a reference, on CT "
+            "scans that were not used for its training. The model package records these results."
+        ),
+    ]
+    tested_cohort: Annotated[
+        Path | None,
+        Key("Cohort of the CT scans of tested=. Their voxels are compared with those of the training cases."),
+    ]
+    tested_on: Annotated[
+        str | None, Key("Name of these CT scans in the model card, such as 'twelve public CT scans (BTCV)'.")
+    ]
+    tested_design: Annotated[
+        bool | None,
+        Key(
+            "If true, design choices were checked on these CT scans, so that the results may be too optimistic; if "
+            "false, none was."
+        ),
+    ]
     output: Annotated[
         Path,
         Key("Output: a folder or .zip for a model; a folder for a cohort, such as nnUNet_raw/Dataset501_Liver."),
@@ -200,10 +224,21 @@ class ExportConfig(Schema):
             message = "cohort= and split= are given with several models, whose validation cases differ"
             hint = "export each model with its cohort= and split=, and then the model packages without them"
             yield conflict(message, hint)
+        yield from self._test_conflicts()
+
+    def _test_conflicts(self) -> Iterator[Issue]:
+        if missing := [f"{name}=" for name in self._TESTS if getattr(self, name) is None]:
+            if len(missing) < len(self._TESTS):
+                message = f"results on test cases need {' '.join(missing)}"
+                yield conflict(message, f"give {', '.join(f'{name}=' for name in self._TESTS)}, or none of them")
+        elif len(self.model) > 1:
+            message = "tested= is given with several models, whose ensemble has no results of its own"
+            yield conflict(message, "export each model with its tested=, and then the model packages without it")
 
     def _cohort_conflicts(self) -> Iterator[Issue]:
-        for name in ("name", "license", "onnx"):
-            if getattr(self, name):
+        for name in ("name", "license", "onnx", *self._TESTS):
+            value = getattr(self, name)
+            if value is not None and (value or name != "onnx"):
                 yield conflict(f"{name}= has no effect without model=", f"remove {name}=")
         if self.layout is None:
             yield conflict(

@@ -30,6 +30,7 @@ class Key:
         lt: limit that a value must stay below.
         choices: allowed texts, if another table has them; choices that the schema lists are a `Literal`.
         neutral: for a key that was added later, the value that gives the same run as before.
+        is_model: whether the path is that of a model, so that `phantom` is the shipped one.
 
     >>> Key("Number of optimizer steps.", ge=1, le=10**9).le
     1000000000
@@ -43,6 +44,7 @@ class Key:
     lt: float | None = None
     choices: tuple[str, ...] = ()
     neutral: object = field(default=NO_NEUTRAL, hash=False)
+    is_model: bool = False
 
 
 class Schema:

@@ -19,8 +19,9 @@ class PredictConfig(Schema):
     model: Annotated[
         list[Path],
         Key(
-            "Model package (folder or .zip), or checkpoint of a training. The probabilities of several models (a,b,c), "
-            "or of the models in an ensemble package, are averaged."
+            "Model package (folder or .zip), or checkpoint of a training; `phantom` is the shipped model. The "
+            "probabilities of several models (a,b,c), or of the models in an ensemble package, are averaged.",
+            is_model=True,
         ),
     ]
     input: Annotated[Path, Key("CT scans: a NIfTI file, DICOM folder, .zip, folder of these, or cohort.csv.")]

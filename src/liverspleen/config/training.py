@@ -55,8 +55,10 @@ class TrainConfig(Schema):
     start: Annotated[
         Path | None,
         Key(
-            "Checkpoint or model package from whose weights the training starts; empty: new weights.",
+            "Checkpoint or model package from whose weights the training starts; `phantom` is the shipped model. "
+            "Empty: new weights.",
             neutral=None,
+            is_model=True,
         ),
     ]
     freeze: Annotated[

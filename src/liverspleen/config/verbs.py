@@ -45,7 +45,13 @@ class InfoConfig(Schema):
             le=4096,
         ),
     ]
-    model: Annotated[Path | None, Key("Model package or checkpoint whose organs and data are printed.")] = None
+    model: Annotated[
+        Path | None,
+        Key(
+            "Model package or checkpoint whose organs and data are printed; `phantom` is the shipped model.",
+            is_model=True,
+        ),
+    ] = None
     network: NetworkConfig | None = None
 
 

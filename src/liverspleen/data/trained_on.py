@@ -56,13 +56,28 @@ def reject_known(
         raise InputError(issues)
 
 
-def _known(side: str, cases: Mapping[str, str], models: Sequence[Mapping[str, Any]]) -> Iterator[Issue]:
-    """Yield one issue for each case that a model was trained on."""
+def known_cases(cases: Mapping[str, str], models: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield the case_id of each case that a model was trained on, and the SHA-256 of the first such model.
+
+    Args:
+        cases: voxel hashes by case_id.
+        models: as in `reject_known`.
+
+    >>> record = {"salt": "1", "cases": [salted("a", "1")]}
+    >>> [*known_cases({"c1": "a", "c2": "b"}, [{"sha256": "5e", "trained_on": record}])]
+    [('c1', '5e')]
+    """
     records = [(model["sha256"], model["trained_on"]) for model in models if model["trained_on"] is not None]
     known = [(sha256, record["salt"], frozenset(record["cases"])) for sha256, record in records]
     for case_id, voxels in cases.items():
         found = next((sha256 for sha256, salt, hashes in known if salted(voxels, salt) in hashes), None)
         if found is not None:
-            message = f"the {side} case was a training case of model {found[:12]}, from which start= comes"
-            hint = "put the case on the training side" if side == "validation" else "remove the case from the cohort"
-            yield Issue("LS-TRN-031", message, f"{hint}, or use another start=", case_id=case_id)
+            yield case_id, found
+
+
+def _known(side: str, cases: Mapping[str, str], models: Sequence[Mapping[str, Any]]) -> Iterator[Issue]:
+    """Yield one issue for each case that a model was trained on."""
+    for case_id, found in known_cases(cases, models):
+        message = f"the {side} case was a training case of model {found[:12]}, from which start= comes"
+        hint = "put the case on the training side" if side == "validation" else "remove the case from the cohort"
+        yield Issue("LS-TRN-031", message, f"{hint}, or use another start=", case_id=case_id)

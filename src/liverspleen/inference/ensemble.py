@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liverspleen.errors import Issue, counted
 from liverspleen.inference.model import TrainedModel, same_weights, trained_model
 from liverspleen.inference.untrusted.ensemble_file import CheckedEnsemble, checked_ensemble, same_model
 from liverspleen.organs import ORGANS, Structure
+from liverspleen.shipped import model_path
 from liverspleen.storage import StrPath
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ class Ensemble:
         """Whether a member was trained on phantoms only."""
         return any(member.phantoms_only for member in self.members)
 
+    @property
+    def tested(self) -> None:
+        """Results on test cases: an ensemble has none of its own."""
+        return None
+
     @cached_property
     def postprocessing(self) -> dict[Structure, str]:
         """The rules that all members have, by structure."""
@@ -80,13 +85,13 @@ def load_ensemble(
 ) -> Model:
     """Load one model, or an ensemble: an ensemble package, or several checkpoints and model packages.
 
-    One model is returned as `load_model` returns it.
+    One model is returned as `load_model` returns it. The text `phantom` is the shipped model.
 
     Raises:
         InputError: the issues of `checked_ensemble` and of `load_model`; LS-MOD-027 two members have the same weights.
     """
     listed = [paths] if isinstance(paths, str | os.PathLike) else paths
-    return loaded_ensemble(checked_ensemble([Path(path) for path in listed]), device, engine=engine)
+    return loaded_ensemble(checked_ensemble([model_path(path) for path in listed]), device, engine=engine)
 
 
 def loaded_ensemble(found: CheckedEnsemble, device: torch.device | str = "cpu", *, engine: str = "torch") -> Model:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.inference.description import is_of_phantoms_only
+from liverspleen.inference.tested import TESTED, claim, scores
 from liverspleen.inference.untrusted.model_file import CheckedModel, checked_model
 from liverspleen.organs import ORGANS, Structure, listed, organ, organs
+from liverspleen.shipped import model_path
 from liverspleen.storage import StrPath
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ class TrainedModel:
     folder and zip. Input slices are `slice_distance_mm` apart, as closely as the spacing of the CT allows; None:
     adjacent slices. Slices are resampled to pixels of `pixel_mm`; None: not resampled. `postprocessing` holds the
     rules that validation supports, by structure. `taught` are the organs that its training labels showed; every other
-    organ is unknown to it.
+    organ is unknown to it. `tested` are results on CT scans that were not used for the training, see the module
+    `tested`; None: not recorded.
     """
 
     network: Callable[[Tensor], Tensor]
@@ -58,6 +61,7 @@ class TrainedModel:
     phantoms_only: bool = False
     engine: str = "torch"
     taught: tuple[Structure, ...] = ORGANS
+    tested: Mapping[str, Any] | None = None
 
     @property
     def members(self) -> tuple[TrainedModel, ...]:
@@ -68,15 +72,20 @@ class TrainedModel:
     def issues(self) -> tuple[Issue, ...]:
         """Warnings that are reported at every use.
 
-        LS-MOD-011 the model was trained on phantoms only, LS-MOD-020 it was not taught all organs.
+        LS-MOD-011 the model was trained on phantoms only, LS-MOD-033 the same with results on CT scans of patients,
+        LS-MOD-020 it was not taught all organs.
         """
         found = []
-        if self.phantoms_only:
+        if self.phantoms_only and self.tested is None:
             message = (
                 "model was trained on PHANTOMS ONLY; its label maps and volumes of CT scans of patients mean nothing"
             )
             hint = "train on CT scans of patients before measuring any"
             found.append(Issue("LS-MOD-011", message, hint, severity="warning"))
+        elif self.phantoms_only and self.tested is not None:
+            message = f"model was trained on phantoms only; {claim(self.tested)}: {scores(self.tested)}"
+            hint = "research use only; check each label map, and compare some of your own cases with a reader"
+            found.append(Issue("LS-MOD-033", message, hint, severity="warning"))
         if unknown := [organ.key for organ in ORGANS if organ not in self.taught]:
             known = listed(keys=[organ.key for organ in self.taught])
             message = f"model was taught {known} only; {listed(keys=unknown)} is unknown in its results, not absent"
@@ -88,6 +97,8 @@ class TrainedModel:
 def load_model(path: StrPath, device: torch.device | str = "cpu", *, engine: str = "torch") -> TrainedModel:
     """Load the model of a checkpoint or of a model package (folder or .zip); no code in it is run.
 
+    The text `phantom` is the shipped model.
+
     `engine` is `torch`, or `onnxruntime` for the model.onnx of a model package. The latter has CPU tensors as input and
     output, and computes on a CUDA device if `device` is one and ONNX Runtime supports it.
 
@@ -96,7 +107,7 @@ def load_model(path: StrPath, device: torch.device | str = "cpu", *, engine: str
             the network, LS-CFG-006 unknown engine, LS-MOD-013 a model.onnx that cannot be used safely, LS-MOD-016
             weights that are not finite.
     """
-    return trained_model(checked_model(Path(path)), device, engine=engine)
+    return trained_model(checked_model(model_path(path)), device, engine=engine)
 
 
 def trained_model(found: CheckedModel, device: torch.device | str = "cpu", *, engine: str = "torch") -> TrainedModel:
@@ -137,6 +148,7 @@ def trained_model(found: CheckedModel, device: torch.device | str = "cpu", *, en
         phantoms_only=is_of_phantoms_only(description),
         engine=engine,
         taught=organs(description["taught_organs"]),
+        tested=found.package.get(TESTED),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from liverspleen.errors import counted, one_line
+from liverspleen.inference.tested import TESTED, claim
 from liverspleen.organs import ORGAN_KEYS, listed
 
 UNKNOWN = "not recorded"
@@ -25,8 +26,11 @@ _LIMITS = """\
 - No reader has checked the label maps. Review each volume whose status is not `ok`, and the first cases of the review
   list.
 - The validation cases come from the same source as the training cases. {selection}
-- Results on an independent test set: {unknown}.
-
+"""
+_LIMITS_OF_PHANTOMS = """\
+- Phantoms simplify anatomy and disease. What they do not show or show only roughly can be missed or outlined wrongly
+  without any sign: organs after surgery or transplantation, large masses, surgical material and drains, and rare
+  variants of shape or position.
 """
 
 
@@ -39,7 +43,7 @@ def model_card(package: Mapping[str, Any]) -> str:
             f"# {escaped(package['name'])}\n\n",
             f"Segmentation of {listed(keys=taught)} on CT with liverspleen, after\n"
             "[Ahn et al., Korean J Radiol 2020](https://doi.org/10.3348/kjr.2020.0237).\n\n",
-            _PHANTOMS if package["phantoms_only"] else "",
+            _phantoms(package),
             _not_taught(taught),
             "**Research use only. Not a medical device.**\n\n",
             _table("## Model", _model(package)),
@@ -47,9 +51,10 @@ def model_card(package: Mapping[str, Any]) -> str:
             _table("## Training", _training(package)),
             _ancestors(package["model"]),
             _validation(package),
+            _tested(package.get(TESTED)),
             _postprocessing(package.get("postprocessing"), taught),
             _onnx(package.get("onnx")),
-            _LIMITS.format(selection=_selection(package), unknown=UNKNOWN),
+            _limits(package),
             "## License\n\n",
             f"{escaped(package['license'])}; see LICENSE.\n\n" if package["license"] else f"License: {UNKNOWN}.\n\n",
             "## Use\n\n    liverspleen predict model=PACKAGE input=CT.nii.gz output=labels\n",
@@ -78,6 +83,19 @@ def ensemble_card(package: Mapping[str, Any]) -> str:
             f"{escaped(package['license'])}; see LICENSE.\n\n" if package["license"] else f"License: {UNKNOWN}.\n\n",
             "## Use\n\n    liverspleen predict model=PACKAGE input=CT.nii.gz output=labels\n",
         ]
+    )
+
+
+def _phantoms(package: Mapping[str, Any]) -> str:
+    """Return the statement on a model that was trained on phantoms only; empty for another model."""
+    if not package["phantoms_only"]:
+        return ""
+    if (tested := package.get(TESTED)) is None:
+        return _PHANTOMS
+    return (
+        f"> **Trained on phantoms only.** This model was trained on phantoms only; {escaped(claim(tested))}.\n"
+        "> All training cases are computed images, not scans of patients. See the results on CT scans that were not\n"
+        "> used for training, and the limits.\n\n"
     )
 
 
@@ -234,6 +252,49 @@ def _validation(package: Mapping[str, Any]) -> str:
     if not figures and not curve:
         lines += [f"Results: {UNKNOWN}.", ""]
     return "\n".join([*lines, ""])
+
+
+def _tested(tested: Mapping[str, Any] | None) -> str:
+    """Return the results on CT scans that were not used for training; empty if they are not recorded."""
+    if tested is None:
+        return ""
+    lines = [
+        "## Results on CT scans that were not used for training",
+        "",
+        f"{escaped(tested['on'])}, {counted(tested['cases'], 'case')} of {counted(tested['patients'], 'patient')}:",
+        "design choices were checked on these cases, so the results may be too optimistic. Results on an independent\n"
+        f"test set: {UNKNOWN}."
+        if tested["design"]
+        else "no design choice was checked on these cases.",
+        "DSS is per case in 3D on the CT's own grid. An empty or missing prediction of an organ that is present has a",
+        "DSS of 0. The interval of the mean is Student's t of the logit, clustered by patient. The 95 % prediction",
+        f"interval is for the mean DSS of {tested['new_patients']} new patients from the same population.",
+        "",
+        "| | n | mean DSS | 95 % interval | prediction interval | lowest DSS | case | empty | missing | undefined |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for organ, row in tested["organs"].items():
+        ranges = [_range(row[key]) for key in ("dss_mean_ci", "dss_prediction_interval")]
+        cells = [row["n"], _score(row["dss_mean"]), *ranges, _score(row["dss_lowest"]), row["lowest_case"]]
+        cells += [row[key] for key in ("empty", "missing", "undefined")]
+        lines.append(f"| {organ} | {' | '.join(map(escaped, cells))} |")
+    reasons = [f"{organ}: {escaped(row['reason'])}." for organ, row in tested["organs"].items() if row["reason"]]
+    lines += ["", *reasons, *([""] if reasons else [])]
+    return "\n".join([*lines, f"SHA-256 of the measurements: {escaped(tested['measurements_sha256'])}.", "", ""])
+
+
+def _score(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def _range(bounds: Sequence[float] | None) -> str:
+    return "undefined" if bounds is None else f"{bounds[0]:.3f} to {bounds[1]:.3f}"
+
+
+def _limits(package: Mapping[str, Any]) -> str:
+    of_phantoms = _LIMITS_OF_PHANTOMS if package["phantoms_only"] else ""
+    unknown = "" if package.get(TESTED) else f"- Results on an independent test set: {UNKNOWN}.\n"
+    return f"{_LIMITS.format(selection=_selection(package))}{of_phantoms}{unknown}\n"
 
 
 def _selection(package: Mapping[str, Any]) -> str:

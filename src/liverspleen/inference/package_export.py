@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.split import read_split
 from liverspleen.errors import InputError, Issue
 from liverspleen.inference.package_files import described, reject_foreign, reject_names, write_package
+from liverspleen.inference.tested import TESTED
 from liverspleen.inference.untrusted.model_file import CheckedModel, checked_model
 from liverspleen.output_folder import occupied
 from liverspleen.processes import progress
@@ -19,6 +20,8 @@ from liverspleen.storage import sha256_of
 
 if TYPE_CHECKING:
     import torch
+
+    from liverspleen.inference.evidence import UnseenCases
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def export_model(
     onnx: bool,
     side: Callable[[CheckedModel], ValidationSide | None],
     device: Callable[[], torch.device],
+    unseen: UnseenCases | None = None,
 ) -> Package:
     """Check the checkpoint, segment the validation cases if there are any, and write the package.
 
@@ -60,10 +64,11 @@ def export_model(
         onnx: whether the network is also written as ONNX.
         side: returns the validation cases for the checked checkpoint; None: no validation.
         device: returns the device for the validation; called only if there are cases.
+        unseen: measured cases that were not used for the training; None: their results are not recorded.
 
     Raises:
-        InputError: LS-XPT-014 `checkpoint` is a package; LS-MOD-006 the checkpoint changed while it was read; or the
-            name, license, checkpoint or output is not valid; as `occupied`.
+        InputError: LS-XPT-014 `checkpoint` is a package; LS-MOD-006 the checkpoint changed while it was read; the
+            issues of `unseen_results`; or the name, license, checkpoint or output is not valid; as `occupied`.
     """
     reject_names(name, license)
     reject_foreign(output)
@@ -74,6 +79,8 @@ def export_model(
             raise InputError(Issue("LS-XPT-014", message, "give the checkpoint of the package", file=checkpoint))
         description = described(found, name=name, license=license)
         issues: list[Issue] = []
+        if unseen is not None:
+            description[TESTED] = _tested(found, unseen, issues)
         model = _model(found, side(found), device, description, issues)
         network: Any = model.network
         network = network.cpu()
@@ -84,6 +91,15 @@ def export_model(
             output, description, safetensors_bytes(network.state_dict(), found.description), exported
         )
         return Package(output, sha256, tuple(issues))
+
+
+def _tested(found: CheckedModel, unseen: UnseenCases, issues: list[Issue]) -> dict[str, Any]:
+    from liverspleen.inference.evidence import unseen_results
+
+    with progress("export", len(unseen.cohort.cases)) as advance:
+        results, found_issues = unseen_results(found, unseen, on_case=advance)
+    issues.extend(found_issues)
+    return results
 
 
 def validation_side(found: CheckedModel, cohort: Cohort, split_file: Path) -> ValidationSide:
@@ -117,7 +133,7 @@ def _model(
     if model.sha256 != found.sha256:
         message = "the checkpoint changed while it was read"
         raise InputError(Issue("LS-MOD-006", message, "run the same command again", file=found.path))
-    issues.extend(model.issues)
+    issues.extend(replace(model, tested=description.get(TESTED)).issues)
     if side is not None:
         from liverspleen.inference.validation import validate
 

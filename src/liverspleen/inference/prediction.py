@@ -23,6 +23,7 @@ from liverspleen.inference.postprocessing import postprocess, reject_unknown
 from liverspleen.inference.review import Review, review
 from liverspleen.inference.segment import Segmented, out_of_memory, segment_volume
 from liverspleen.inference.tables import remove_tables
+from liverspleen.inference.tested import claim, scores
 from liverspleen.organs import ORGANS, Structure, listed, organ
 from liverspleen.records import write_record
 from liverspleen.storage import complete_file, sha256_of
@@ -231,7 +232,8 @@ def _picture_texts(
 ) -> tuple[str, list[str]]:
     """Return title and notes of the preview image."""
     volumes = ", ".join(f"{row.structure} {row.volume_cm3:.0f} cm3" for row in rows if row.volume_cm3 is not None)
-    phantoms = ["model was trained on phantoms only"] if model.phantoms_only else []
+    tested = "" if model.tested is None else f"; {claim(model.tested)}: {scores(model.tested, lowest=False)}"
+    phantoms = [f"model was trained on phantoms only{tested}"] if model.phantoms_only else []
     unknown = [f"{o.key}: not taught to the model" for o in ORGANS if o not in model.taught]
     truncated = [f"{key}: truncated at the {', '.join(names)} face" for key, names in faces.items() if names]
     return f"{case_id}   {volumes}", [*phantoms, *unknown, *truncated, *signs.reasons]

@@ -105,7 +105,7 @@ def segment(
         ct: a NIfTI file, a folder with one DICOM CT series in it or below it, a `CTVolume`, a nibabel NIfTI image, or
             an array of HU.
         model: a loaded model or ensemble; or a checkpoint, model package, ensemble package or a list of models, which
-            are loaded to a GPU if there is one.
+            are loaded to a GPU if there is one; `phantom` is the shipped model.
         affine: 4 x 4 matrix from indices to mm, as nibabel's `image.affine`; required for an array, else not accepted.
         batch_size: slices per batch; None: 1 on a CPU, 8 on a GPU.
         precision: `fp32`, `bf16`, or `auto`: bf16 on a GPU that supports it, else fp32.

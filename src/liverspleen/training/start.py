@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.organs import listed
+from liverspleen.shipped import EXPERIMENT, is_shipped
 
 _KERNEL_AXES = 2  # a tensor with fewer is a bias, a scale or a counter
 _LEAST_FRACTION = 0.5  # of the kernels of the encoder. Not in the paper
@@ -114,7 +115,7 @@ def load_start(network: nn.Module, found: StartWeights, *, path: Path, like: Map
     fitting = sum(name in found.weights for name in needed)
     if fitting < _LEAST_FRACTION * len(needed):
         message = f"weights of start= fit only {fitting} of {counted(len(needed), 'kernel')} of the encoder"
-        raise InputError(Issue("LS-TRN-032", message, f"use {options('network', like)}", file=path))
+        raise InputError(Issue("LS-TRN-032", message, _hint("network", like, path), file=path))
     network.load_state_dict({**network.state_dict(), **found.weights})
 
 
@@ -144,7 +145,7 @@ def reject_other_models(own: Mapping[str, Any], given: Mapping[str, Any], path: 
     if kinds[0] != kinds[1]:
         message = f"start= is a model with network {kinds[0]}, but this training has {kinds[1]}"
         differing = {key: before.get(key) for key in {**now, **before} if before.get(key) != now.get(key)}
-        issues.append(Issue("LS-TRN-032", message, f"use {options('network', differing)}", file=path))
+        issues.append(Issue("LS-TRN-032", message, _hint("network", differing, path), file=path))
     if given["window"] != own["window"]:
         texts = [
             f"{window['lower_hu']:g} to {window['upper_hu']:g} HU{', clipped' if window['clip'] else ', not clipped'}"
@@ -157,7 +158,7 @@ def reject_other_models(own: Mapping[str, Any], given: Mapping[str, Any], path: 
             "window_upper_hu": window["upper_hu"],
             "clip": window["clip"],
         }
-        issues.append(Issue("LS-TRN-033", message, f"use {options('slices', same)}", file=path))
+        issues.append(Issue("LS-TRN-033", message, _hint("slices", same, path), file=path))
     if issues:
         raise InputError(issues)
 
@@ -169,7 +170,7 @@ def start_issues(own: Mapping[str, Any], given: Mapping[str, Any], path: Path) -
         now = ", ".join(f"slices.{keys[key]} {_shown(own[key]) or 'empty'}" for key in keys if keys[key] in differing)
         before = ", ".join(f"slices.{key} {_shown(value) or 'empty'}" for key, value in differing.items())
         message = f"start= was trained with {before}, but this training has {now}: organs have another size in pixels"
-        hint = f"use {options('slices', differing)} if the training is short"
+        hint = f"{_hint('slices', differing, path)} if the training is short"
         yield Issue("LS-TRN-035", message, hint, file=path, severity="warning")
     if any(model.get("trained_on") is None for model in [given, *(given.get("ancestors") or [])]):
         message = "start= does not record all of its training cases: validation and test cases may be among them"
@@ -187,6 +188,11 @@ def reject_other_organs(taught: Sequence[str], given: Sequence[str], path: Path)
         message = f"start= was taught {listed(keys=given)} only, but the training cases label {listed(keys=taught)}"
         hint = f"use another start=, or add training cases with labels of the {listed('or', given)}"
         raise InputError(Issue("LS-TRN-034", message, hint, file=path))
+
+
+def _hint(group: str, values: Mapping[str, Any], path: Path) -> str:
+    """Return what to use for a start model: these options, or the experiment of the shipped model."""
+    return f"use experiment={EXPERIMENT}" if is_shipped(path) else f"use {options(group, values)}"
 
 
 def options(group: str, values: Mapping[str, Any]) -> str:

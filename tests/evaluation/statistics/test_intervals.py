@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 
+import numpy as np
 import pytest
 from r_values import expected
 from scipy import integrate, stats
@@ -72,3 +73,27 @@ def test_mean_interval_of_two_values_by_the_cauchy_distribution() -> None:
     # t with one degree of freedom: quantile tan(π (p - 1/2)).
     half = math.tan(math.pi * 0.475) / math.sqrt(2)
     assert intervals.mean_interval(0.0, 1.0, 2) == pytest.approx((-half, half))
+
+
+def test_prediction_interval_of_a_mean_agrees_with_a_computation_by_hand() -> None:
+    # Twelve values with mean 0.9 and SD 0.05, six new ones: √(1/12 + 1/6) = 0.5, and t of 11 degrees of freedom is
+    # 2.200985 (printed tables), so the half-width is 0.05502463.
+    found = intervals.prediction_interval_of_mean(0.9, 0.05, 12, new=6)
+    assert found == pytest.approx((0.84497537, 0.95502463), abs=1e-8)
+
+
+def test_prediction_interval_of_a_fraction_is_cut_at_0_and_1() -> None:
+    # Two values, one new one: t of 1 degree of freedom is 12.7062, times √1.5 times 0.1 is 1.556.
+    assert intervals.prediction_interval_of_mean(0.9, 0.1, 2, new=1, fraction=True) == (0.0, 1.0)
+    assert intervals.prediction_interval_of_mean(0.9, 0.1, 2, new=1).upper == pytest.approx(2.4562, abs=1e-4)
+
+
+def test_prediction_interval_contains_the_mean_of_new_values_as_often_as_stated() -> None:
+    rng = np.random.default_rng(0)
+    seen, new = rng.normal(0.8, 0.05, (20_000, 12)), rng.normal(0.8, 0.05, (20_000, 6)).mean(axis=1)
+    bounds = [
+        intervals.prediction_interval_of_mean(mean, sd, 12, new=6)
+        for mean, sd in zip(seen.mean(axis=1), seen.std(axis=1, ddof=1), strict=True)
+    ]
+    inside = sum(lower <= value <= upper for (lower, upper), value in zip(bounds, new, strict=True))
+    assert inside / 20_000 == pytest.approx(0.95, abs=0.005)  # three standard errors

@@ -102,6 +102,31 @@ def mean_interval(mean: float, sd: float, n: int, *, confidence: float = CONFIDE
     return Interval(mean - half, mean + half)
 
 
+def prediction_interval_of_mean(
+    mean: float, sd: float, n: int, *, new: int, fraction: bool = False, confidence: float = CONFIDENCE
+) -> Interval:
+    """Return the interval that contains the mean of `new` further values with this confidence.
+
+    mean ± t SD √(1/n + 1/new) with the quantile t of n - 1 degrees of freedom, for independent normal values. With
+    `fraction`, for values in [0, 1] such as the DSS, it is cut at 0 and 1, beyond which no mean can be.
+
+    Args:
+        mean: mean of the observed values.
+        sd: their sample SD (n - 1).
+        n: their number, at least 2.
+        new: number of further values.
+        fraction: whether the values are in [0, 1].
+        confidence: of the interval.
+
+    Source: Hahn and Meeker, Statistical Intervals, Wiley 1991, chapter 4.
+
+    >>> [round(bound, 4) for bound in prediction_interval_of_mean(0.9, 0.05, 12, new=6)]
+    [0.845, 0.955]
+    """
+    half = t_quantile((1 + confidence) / 2, n - 1) * sd * math.sqrt(1 / n + 1 / new)
+    return Interval(max(0.0, mean - half), min(1.0, mean + half)) if fraction else Interval(mean - half, mean + half)
+
+
 def logit_interval(mean: float, half: float) -> Interval:
     """Return the interval of a mean in (0, 1) with `half` on the scale of its logit, by the delta method; in [0, 1].
 

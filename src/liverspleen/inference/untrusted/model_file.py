@@ -24,12 +24,14 @@ from liverspleen.inference.model_package import (
     PackageFiles,
     open_package,
 )
+from liverspleen.inference.tested import TESTED, checked_tested
 from liverspleen.inference.untrusted.checkpoint_checksum import has_its_checksum, place_of
 from liverspleen.inference.untrusted.safetensors_header import tensor_places
 from liverspleen.inference.untrusted.tensors import TensorPlace
 from liverspleen.inference.untrusted.torch_pickle import MAX_PICKLE_BYTES, NotPlainError, PickledTensor, read_pickle
 from liverspleen.networks.checkpoint import PACKAGE_KEY, WEIGHTS_PREFIX
 from liverspleen.reading import check_regular
+from liverspleen.shipped import reject_absent
 from liverspleen.storage import sha256_of
 from liverspleen.zip_archive import Entry, Limits, UnsafeArchiveError, blocks, is_whole, open_archive
 
@@ -68,7 +70,7 @@ def checked_model(path: Path) -> CheckedModel:
             files of a model package missing or additional; LS-MOD-005 an archive that cannot be read safely;
             LS-MOD-006 a wrong checksum; LS-MOD-007 JSON that is not plain; LS-MOD-008 an unknown network; LS-MOD-009
             weights that are not safetensors; LS-MOD-015 markup in the model card; LS-MOD-025 an ensemble package;
-            LS-FMT-005 a damaged model.json.
+            LS-MOD-030 no shipped model; LS-MOD-032 test results that are not valid; LS-FMT-005 a damaged model.json.
     """
     entries = entries_of(path)
     if is_ensemble(path, entries):
@@ -85,8 +87,10 @@ def entries_of(path: Path) -> Mapping[str, Entry] | None:
     """Return the entries of an archive, none for another file; None for a folder.
 
     Raises:
-        InputError: LS-MOD-001 no file or folder; LS-MOD-005 an archive that cannot be read safely.
+        InputError: LS-MOD-001 no file or folder; LS-MOD-005 an archive that cannot be read safely; LS-MOD-030 it is
+            the shipped model, which this installation does not have.
     """
+    reject_absent(path)
     if path.is_dir():
         return None
     if not path.exists():
@@ -120,6 +124,7 @@ def _entries(path: Path) -> Mapping[str, Entry]:
 def checked_package(path: Path, files: PackageFiles) -> CheckedModel:
     """Return the checked model of an open model package; `path` is its place in issues."""
     description = checked_description(files.description.get("model"), path)
+    checked_tested(files.description.get(TESTED), path)
     file, start, size = files.place(WEIGHTS)
     with file.open("rb") as handle:
         places = tensor_places(handle, file, start=start, size=size)
