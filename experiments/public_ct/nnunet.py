@@ -119,7 +119,7 @@ def batch_size(settings: Settings) -> int:
 
 
 def schedule(iterations: float) -> tuple[int, int]:
-    """Return epochs and iterations per epoch: at most `EPOCHS`, with about so many iterations in all, at least one.
+    """Return epochs and iterations per epoch: at most `EPOCHS`, with about this number of iterations, at least one.
 
     >>> schedule(1250.24), schedule(67), schedule(0.2)
     ((50, 25), (34, 2), (1, 1))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from plan import AS_IS, NNUNET, NNUNET_TIME, SCRATCH, START
-from settings import Settings
+from settings import LOWER_RATE, Settings
 from tables import BOTH
 from times import by_arm
 
@@ -52,7 +52,8 @@ def page(
         f"{counted(patients, 'patient')} ({counted(len(used), 'case')}), {settings.folds} folds, "
         f"{counted(settings.seeds, 'seed')}. Our trainings: `experiment={settings.experiment}`, "
         f"{settings.steps} steps, {settings.slices_seen} training slices, pixels of {settings.pixel_mm:g} mm, "
-        f"device {settings.device}. Equal time is equal {unit}.",
+        f"device {settings.device}. From the start model the rate is 1/{LOWER_RATE} of that of the experiment. "
+        f"Equal time is equal {unit} of the whole training command.",
         *([f"{counted(others, 'case')} of other datasets are not used."] if others else []),
         _about_nnunet(settings),
         METHOD,

@@ -16,7 +16,9 @@ from liverspleen.studies import invalid_setting
 
 AS_IS, SCRATCH, START, NNUNET, NNUNET_TIME = "start_model", "scratch", "start", "nnunet", "nnunet_time"
 
-OURS = (SCRATCH, START)
+OURS = (START, SCRATCH)
+"""The first one is run first: it rejects a start model that was trained on a test patient."""
+
 THEIRS = (NNUNET, NNUNET_TIME)
 """nnU-Net with as many training slices as ours, and with as much time as the training from the start model."""
 
@@ -61,7 +63,13 @@ def folds_of(cohort: Cohort, settings: Settings) -> tuple[Split, ...]:
             the largest of the `sizes`; as `folds_by_patient`.
     """
     issues = [
-        Issue("LS-EXP-016", f"case has no labels of {listed()}", "remove the case", case.case_id, cohort.path)
+        Issue(
+            "LS-EXP-016",
+            f"case has no labels of {listed()}",
+            "remove the case, or complete its label map",
+            case.case_id,
+            cohort.path,
+        )
         for case in cohort.cases
         if case.is_development and not (is_trainable(case) and case.labelled_structures == ORGANS)
     ]
