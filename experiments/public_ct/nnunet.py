@@ -164,14 +164,16 @@ def segment(cell: Cell, labels: Path, settings: Settings) -> None:
     Raises:
         InputError: LS-EXP-030, it failed.
     """
-    shutil.copyfile(export(cell.split_file(settings), settings), _preprocessed(settings) / "splits_final.json")
+    prepare(cell, settings)
     length = {"PUBLIC_CT_EPOCHS": "1", "PUBLIC_CT_ITERATIONS": "1"}
     command = [str(settings.nnunet), "-m", TRAIN, *_arguments(settings), "--val"]
     environment = _trained(cell, settings) | length
     run_command(command, cell.folder(settings) / "log.txt", environment=environment)
     labels.mkdir(parents=True, exist_ok=True)
-    for file in cell.folder(settings).glob(f"run/{DATASET}/*/fold_0/validation/*.nii.gz"):
-        shutil.copyfile(file, labels / file.name)
+    split = json.loads((_preprocessed(settings) / "splits_final.json").read_text(encoding="utf-8"))
+    results = cell.folder(settings) / "run" / DATASET / f"{TRAINER}__{PLANS}__2d" / "fold_0" / "validation"
+    for case_id in split[0]["val"]:
+        shutil.copyfile(results / f"{case_id}.nii.gz", labels / f"{case_id}.nii.gz")
 
 
 def _arguments(settings: Settings) -> list[str]:

@@ -8,7 +8,6 @@ import pandas as pd
 from plan import AS_IS, NNUNET, NNUNET_TIME, SCRATCH, START
 from settings import LOWER_RATE, Settings
 from tables import BOTH
-from times import by_arm
 
 from liverspleen.cohort import Cohort
 from liverspleen.errors import counted
@@ -25,7 +24,7 @@ WITHOUT_NNUNET = "The arms of nnU-Net are not part of these results, because `nn
 
 NO_CLAIM = (
     "The default training of nnU-Net has 1000 epochs of 250 iterations on a GPU. Here it has as many training slices "
-    "or as much time as our trainings, which is far less, so nothing is claimed about a converged nnU-Net. Its loss, "
+    "or as much time as our trainings, so nothing is claimed about a converged nnU-Net. Its loss, "
     "augmentation and form of the schedule are its own; the spacing of its plans in the plane is ours."
 )
 
@@ -39,9 +38,7 @@ METHOD = (
 )
 
 
-def page(
-    cohort: Cohort, settings: Settings, arms: pd.DataFrame, differences: pd.DataFrame, trainings: pd.DataFrame
-) -> str:
+def page(cohort: Cohort, settings: Settings, arms: pd.DataFrame, differences: pd.DataFrame, spent: pd.DataFrame) -> str:
     """Return the page; undefined numbers say why."""
     used = [case for case in cohort.cases if case.is_development]
     others = len(cohort.cases) - len(used)
@@ -52,18 +49,19 @@ def page(
         f"{counted(patients, 'patient')} ({counted(len(used), 'case')}), {settings.folds} folds, "
         f"{counted(settings.seeds, 'seed')}. Our trainings: `experiment={settings.experiment}`, "
         f"{settings.steps} steps, {settings.slices_seen} training slices, pixels of {settings.pixel_mm:g} mm, "
-        f"device {settings.device}. From the start model the rate is 1/{LOWER_RATE} of that of the experiment. "
+        f"device {settings.device}. From the start model, "
+        f"the learning rate is 1/{LOWER_RATE} of that of the experiment. "
         f"Equal time is equal {unit} of the whole training command.",
         *([f"{counted(others, 'case')} of other datasets are not used."] if others else []),
         _about_nnunet(settings),
         METHOD,
-        "![Mean DSS by the number of training patients](public_ct.svg)",
+        "![Mean DSS by the number of training patients, and by the time of a training](public_ct.svg)",
         "## Results",
         _table(_HEAD, (_arm(row) for row in _records(arms))),
         "## Differences of the DSS",
         _table(_DIFFERENCE_HEAD, (_difference(row) for row in _records(differences))),
         "## Trainings",
-        _table(_TIME_HEAD, (_time(row) for row in by_arm(trainings))) if len(trainings) else "No training is finished.",
+        _table(_TIME_HEAD, (_time(row) for row in _records(spent))) if len(spent) else "No training is finished.",
     ]
     return "\n\n".join(lines) + "\n"
 
@@ -72,7 +70,7 @@ def _about_nnunet(settings: Settings) -> str:
     if settings.nnunet is None:
         return WITHOUT_NNUNET
     sizes = ", ".join(map(str, settings.sizes_of_nnunet))
-    return f"{NO_CLAIM} It is trained with {sizes} of {', '.join(map(str, settings.sizes))} patients."
+    return f"{NO_CLAIM} Its numbers of training patients are {sizes}."
 
 
 _HEAD = ("arm", "training patients", "organ", "n", "mean DSS", "lowest", "empty", "HD95, mm", "volume bias (LOA), %")
@@ -113,7 +111,13 @@ def _patients(size: int) -> str:
 
 def _time(row: dict) -> Iterable[str]:
     numbers = [f"{row[key]:.0f}" for key in ("steps", "slices_seen", "processor_s", "wall_s")]
-    return [NAMES[row["arm"]], str(row["size"]), str(row["trainings"]), *numbers, f"{row['seconds_per_step']:.3g}"]
+    return [
+        NAMES[row["arm"]],
+        str(row["size"]),
+        str(row["trainings"]),
+        *numbers,
+        f"{row['seconds'] / row['steps']:.3g}",
+    ]
 
 
 def _organ(row: dict) -> str:

@@ -26,7 +26,7 @@ from plan import cells, folds_of, groups, write_splits
 from scores import all_scores, run_group, scores_file
 from settings import Settings, read_settings
 from tables import arm_table, difference_table
-from times import training_table
+from times import by_arm, training_table
 from trainings import build_cache
 
 from liverspleen.cohort import Cohort, read_cohort
@@ -74,14 +74,17 @@ def write_results(cohort: Cohort, settings: Settings) -> None:
     """Write the tables, the figure and the page of the finished groups."""
     every = [*groups(settings)]
     scores, trainings = all_scores(every, settings), training_table(every, settings)
-    arms, differences = arm_table(scores), difference_table(scores, settings.sizes)
+    spent = by_arm(trainings)
+    arms = arm_table(scores).merge(spent[["arm", "size", "slices_seen", "seconds"]], on=["arm", "size"], how="left")
+    differences = difference_table(scores, settings.sizes)
     tables = {"scores": scores, "arms": arms, "differences": differences, "trainings": trainings}
     for name, table in tables.items():
         write_text(settings.output / f"{name}.csv", table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+    figure = dss_figure(arms, NAMES, "Processor" if settings.device == "cpu" else "Wall")
     for form in ("svg", "png"):
         with complete_file(settings.output / f"public_ct.{form}") as temporary:
-            temporary.write_bytes(figure_bytes(dss_figure(arms, NAMES), form))
-    write_text(settings.output / "public_ct.md", page(cohort, settings, arms, differences, trainings))
+            temporary.write_bytes(figure_bytes(figure, form))
+    write_text(settings.output / "public_ct.md", page(cohort, settings, arms, differences, spent))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import nnunet
 import pandas as pd
@@ -39,12 +39,14 @@ def _row(cell: Cell, settings: Settings) -> dict[str, object]:
         "slices_seen": steps * batch,
         "wall_s": time.wall_s,
         "processor_s": time.processor_s,
-        "seconds_per_step": time.counted(settings.device) / steps,
+        "seconds": time.counted(settings.device),
     }
 
 
-def by_arm(trainings: pd.DataFrame) -> Iterator[dict[str, object]]:
-    """Yield the means over folds and seeds for each arm and size."""
-    for (arm, size), part in trainings.groupby(["arm", "size"], sort=False):
-        means = part[["steps", "slices_seen", "wall_s", "processor_s", "seconds_per_step"]].mean()
-        yield {"arm": arm, "size": size, "trainings": len(part), **means}
+def by_arm(trainings: pd.DataFrame) -> pd.DataFrame:
+    """Return the means over folds and seeds for each arm and size; `seconds` are those that are compared."""
+    if trainings.empty:
+        return pd.DataFrame(columns=["arm", "size", "slices_seen", "seconds"])
+    groups = trainings.groupby(["arm", "size"], sort=False)
+    means = groups[["steps", "slices_seen", "wall_s", "processor_s", "seconds"]].mean()
+    return means.assign(trainings=groups.size()).reset_index()

@@ -270,7 +270,7 @@ def test_the_full_study_at_a_small_size(study, tmp_path, monkeypatch, capsys):
     assert scores.groupby("arm").size().to_dict() == {"scratch": 12, "start": 12, "start_model": 12}
     assert (scores.groupby(["arm", "structure"])["case_id"].nunique() == 6).all()
     rows = csv_rows((output / "trainings.csv").read_text(encoding="utf-8"))
-    assert {(row["slices_seen"], row["seconds_per_step"]) for row in rows} == {("8", "1")}
+    assert {(row["slices_seen"], row["seconds"]) for row in rows} == {("8", "1")}
     page = (output / "public_ct.md").read_text(encoding="utf-8")
     assert "The arms of nnU-Net are not part of these results" in page
     assert "| from the start model, 1 patient | from scratch, 1 patient | slices | liver | 6 |" in page
