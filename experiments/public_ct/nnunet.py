@@ -154,7 +154,6 @@ def train(cell: Cell, settings: Settings) -> None:
     cell.folder(settings).mkdir(parents=True, exist_ok=True)
     write_json(cell.folder(settings) / "iterations.json", epochs * per_epoch)
     environment = _trained(cell, settings) | length
-    assert settings.nnunet is not None
     run_clocked(cell, settings, settings.nnunet, TRAIN, [*_arguments(settings), "--c"], **environment)
 
 
