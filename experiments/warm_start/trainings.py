@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +13,7 @@ from typing import Final
 from cohorts import split_file
 from settings import Settings
 
-from liverspleen.errors import InputError, Issue
+from liverspleen.studies import run_command
 
 FINETUNED_LR: Final = 5e-4
 """A tenth of the rate of `experiment=phantom`."""
@@ -106,11 +104,4 @@ def run(overrides: Sequence[str], folder: Path) -> None:
         InputError: LS-EXP-030, it failed.
     """
     print(f"train {folder}", flush=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    log = folder.with_name(f"{folder.name}.log")
-    with log.open("a", encoding="utf-8") as file:
-        command = [sys.executable, "-m", "liverspleen", "train", *overrides]
-        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=dict(os.environ), check=False)
-    if code.returncode:
-        hint = "read the log, correct the reason, then run the same command to resume"
-        raise InputError(Issue("LS-EXP-030", f"the training failed with exit code {code.returncode}", hint, file=log))
+    run_command([sys.executable, "-m", "liverspleen", "train", *overrides], folder.with_name(f"{folder.name}.log"))

@@ -1,8 +1,10 @@
-"""What the studies in experiments/ share: settings as key=value, and the check that a folder holds the same study."""
+"""What the studies in experiments/ share: settings as key=value, the check of a folder, and commands with a log."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,3 +55,18 @@ def start_or_resume(folder: Path, decisive: Mapping[str, Any]) -> None:
     if differs:
         message = f"the study in this folder was started with {', '.join(differs)}"
         raise InputError(Issue("LS-EXP-015", message, "use these settings, or another output=", file=file))
+
+
+def run_command(command: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None) -> None:
+    """Run a command; its output is added to `log`. `environment` is added to that of this process.
+
+    Raises:
+        InputError: LS-EXP-030, it failed.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        variables = {**os.environ, **(environment or {})}
+        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=variables, check=False).returncode
+    if code:
+        hint = "read the log, correct the reason, then run the same command to resume"
+        raise InputError(Issue("LS-EXP-030", f"a command failed with exit code {code}", hint, file=log))

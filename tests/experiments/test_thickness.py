@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import doctest
-import importlib
 import math
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from study_modules import study_modules
 
 from liverspleen.errors import InputError
 from liverspleen.phantom.anatomy import true_volumes_cm3
 from liverspleen.phantom.rendering import render
 from liverspleen.phantom.shapes import Ellipsoid, Grid
 
-STUDY = Path(__file__).parents[2] / "experiments" / "thickness"
 MODULES = ("slabs", "settings", "patients", "masks", "networks", "summary", "tables", "figure", "run")
 
 
 @pytest.fixture(scope="module")
 def study() -> Iterator[SimpleNamespace]:
-    """Modules of the study, removed afterwards because other studies also have a `run`."""
-    names = (*MODULES, "scans")
-    others = {name: sys.modules.pop(name) for name in names if name in sys.modules}
-    sys.path.insert(0, str(STUDY))
-    try:
-        yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
-    finally:
-        sys.path.remove(str(STUDY))
-        for name in names:
-            sys.modules.pop(name, None)
-        sys.modules.update(others)
+    with study_modules("thickness", MODULES, later=["scans"]) as modules:
+        yield modules
 
 
 def test_examples_in_the_study_hold(study):

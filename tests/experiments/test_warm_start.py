@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import doctest
-import importlib
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import box_case
+from study_modules import study_modules
 
 from liverspleen.cli.main import main as command_line
 from liverspleen.config import compose
@@ -23,22 +22,13 @@ from liverspleen.inference.ensemble_export import export_ensemble
 from liverspleen.phantom.anatomy import Condition, draw_anatomy
 from liverspleen.phantom.scanner import Scanner
 
-STUDY = Path(__file__).parents[2] / "experiments" / "warm_start"
 MODULES = ("settings", "cohorts", "trainings", "scores", "tables", "figure", "run")
 
 
 @pytest.fixture(scope="module")
 def study() -> Iterator[SimpleNamespace]:
-    """Modules of the study, removed afterwards because other studies have modules of the same names."""
-    others = {name: sys.modules.pop(name) for name in MODULES if name in sys.modules}
-    sys.path.insert(0, str(STUDY))
-    try:
-        yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
-    finally:
-        sys.path.remove(str(STUDY))
-        for name in MODULES:
-            sys.modules.pop(name, None)
-        sys.modules.update(others)
+    with study_modules("warm_start", MODULES) as modules:
+        yield modules
 
 
 def test_examples_in_the_study_hold(study):
