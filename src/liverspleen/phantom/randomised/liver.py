@@ -72,6 +72,9 @@ def _lobes(body: Body) -> Shape:
         parts += [
             part((reach / 2 - 5, 56, deep + 6), (abs(reach) / 2 + 34, 26 * thick, 26 * thick), (0, 10, -10), left, bare)
         ]
+        if rng.random() < 0.35:  # the left lobe hangs down in front
+            low = deep - float(rng.uniform(25, 60))
+            parts += [part((float(rng.uniform(-35, 25)), 60, low), (36, 20 * thick, 36), (-8, 0, 0), left, bare)]
         if reach < -75:
             parts += [part((reach, 20, -38), (22, 38, 22), (0, 0, 10), left, bare)]
     caudate = 1.4 if condition is Condition.CIRRHOSIS else 1.0
