@@ -55,7 +55,9 @@ def _lobes(body: Body) -> Shape:
 
     dome, bare = (95.0, 10.0, -15.0), (10.0, 30.0, -30.0)
     tip = float(rng.uniform(-150, -80))
-    reach = float(rng.choice([rng.uniform(-50, -10), rng.uniform(-75, -35), rng.uniform(-105, -70)], p=[0.4, 0.4, 0.2]))
+    reach = float(
+        rng.choice([rng.uniform(-50, -10), rng.uniform(-80, -40), rng.uniform(-105, -70)], p=[0.25, 0.5, 0.25])
+    )
     parts = []
     if missing != "right":
         parts += [part((77, -4, -60), (69, 82, 76), (0, 0, 0), right, dome)]
@@ -66,15 +68,22 @@ def _lobes(body: Body) -> Shape:
     else:
         parts += [part((40, 22, -66), (50, 52, 54), (0, 0, 20), left * 1.3, bare)]
     thick = float(rng.uniform(0.7, 1.3))
-    deep = float(rng.uniform(-75, -42))
-    parts += [part((14, 52, deep), (58, 40, 38 * thick), (0, 0, 10), left, bare)]
+    high, low = float(rng.uniform(-34, 4)), float(rng.uniform(-120, -84))  # below the diaphragm and the heart
+    deep = (high + low) / 2
+    parts += [part((14, 52, deep), (58, 40, (high - low) / 2), (0, 0, 10), left, bare)]
     if missing != "left":
         parts += [
-            part((reach / 2 - 5, 56, deep + 6), (abs(reach) / 2 + 34, 26 * thick, 26 * thick), (0, 10, -10), left, bare)
+            part(
+                (reach / 2 - 5, 54, high - float(rng.uniform(10, 34))),
+                (abs(reach) / 2 + 34, 30 * thick, 27 * thick),
+                (0, 10, -10),
+                left,
+                bare,
+            )
         ]
         if rng.random() < 0.35:  # the left lobe hangs down in front
-            low = deep - float(rng.uniform(25, 60))
-            parts += [part((float(rng.uniform(-35, 25)), 60, low), (36, 20 * thick, 36), (-8, 0, 0), left, bare)]
+            hanging = deep - float(rng.uniform(25, 60))
+            parts += [part((float(rng.uniform(-35, 25)), 60, hanging), (36, 20 * thick, 36), (-8, 0, 0), left, bare)]
         if reach < -75:
             parts += [part((reach, 20, -38), (22, 38, 22), (0, 0, 10), left, bare)]
     caudate = 1.4 if condition is Condition.CIRRHOSIS else 1.0
@@ -85,9 +94,10 @@ def _lobes(body: Body) -> Shape:
 def _hollows(body: Body) -> list[tuple[Shape, float]]:
     """Return shapes that the liver has not: the hilum, fissures, and impressions of its neighbours."""
     rng = body.rng("hollows")
-    deep, groove = float(rng.uniform(40, 60)), float(rng.uniform(5, 13))
+    deep, groove, spine = (float(rng.uniform(*limits)) for limits in ((40, 60), (5, 13), (22, 34)))
     hollows: list[tuple[Shape, float]] = [
         (ellipsoid(rng, (20, 12, -142), (52, 56, deep), (0, float(rng.normal(0, 8)), 0), 8.0), 14.0),
+        (Capsule((10, -56, 30), (16, -58, -240), spine, spine), 6.0),
         (Capsule(near(rng, (24, -22, -20), 2), near(rng, (26, -25, -140), 3), groove, groove), 3.0),
     ]
     if rng.random() < 0.55:

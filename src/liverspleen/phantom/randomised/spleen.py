@@ -28,7 +28,7 @@ def paint_spleen(body: Body, ascites_mm: float) -> None:
     if rng.random() < 0.05:
         return
     low, high = _SIZE[body.condition]
-    size = float(rng.uniform(low, high) if rng.random() < 0.88 else rng.uniform(1.4, 2.9))
+    size = 1.08 * float(rng.uniform(low, high) if rng.random() < 0.88 else rng.uniform(1.4, 2.7))
     top = np.asarray(_TOP) + rng.normal(0, (4, 8, 13)) + (0.0, 0.0, body.domes.left[2] + 16)
     found = canvas.depth(_body_of_spleen(rng, top, size), ascites_mm + 4.0, warp=body.bent(float(rng.uniform(1.5, 5))))
     if found is None:
@@ -36,6 +36,7 @@ def paint_spleen(body: Body, ascites_mm: float) -> None:
     depth, window = found
     thick = np.float32(size**0.7 * rng.uniform(32, 58))  # from the wall to the hilum
     depth = -blended_minimum(-depth, body.abdomen[window] + thick, 16.0)
+    depth = np.maximum(depth, body.space.x[window] - np.float32(rng.uniform(-50, -8)))  # not beyond the midline
     depth = carved(body, depth, window, [*_hollows(rng, top, size), *renal_impression(body, "left")])
     depth += np.float32(rng.uniform(0.5, 2.5)) * body.middle[0][window]
     gap = float(rng.uniform(0.0, 1.5) if rng.random() < 0.65 else rng.uniform(1.0, 6.0))
@@ -47,7 +48,9 @@ def paint_spleen(body: Body, ascites_mm: float) -> None:
 
 def _body_of_spleen(rng: np.random.Generator, top: Field, size: float) -> Shape:
     """Return blended ellipsoids from the upper pole beside the spine along the wall to the lower pole in front."""
-    tilt = rng.normal(0, 10, 3)
+    turned = float(rng.normal(10, 10))  # towards the back
+    around = _rotation(turned)
+    tilt = rng.normal((0.0, 0.0, turned), 10.0)
     slim, long = (float(v) for v in rng.uniform(0.8, (1.2, 1.4)))
     parts: list[Shape] = []
     for centre, axes, turn in (
@@ -58,16 +61,24 @@ def _body_of_spleen(rng: np.random.Generator, top: Field, size: float) -> Shape:
         if parts and rng.random() < 0.12:
             continue
         stretched = np.asarray((1.0, 1.0, long))
-        place = top + size * stretched * (np.asarray(centre) - _TOP)
+        place = around @ (top + size * stretched * (np.asarray(centre) - _TOP))
         axes = size * stretched * np.asarray(axes) * rng.uniform(0.85, 1.15, 3)
         parts.append(ellipsoid(rng, place, axes, turn + tilt))
     return Union(tuple(parts), 14.0)
 
 
+def _rotation(degrees: float) -> Field:
+    """Return the matrix of a rotation about the axis of the body."""
+    angle = np.deg2rad(degrees)
+    return np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+
+
 def _hollows(rng: np.random.Generator, top: Field, size: float) -> list[tuple[Shape, float]]:
     """Return the impression of stomach and kidney, which large spleens may lack, and a notch."""
-    beside_spine = float(rng.uniform(28, 46))  # large spleens grow downwards and forwards, not behind the kidney
-    hollows: list[tuple[Shape, float]] = [(Capsule((-14, -42, 30), (-24, -46, -240), beside_spine, beside_spine), 6.0)]
+    beside_spine = float(rng.uniform(22, 36)) + 14 * max(
+        size - 1.2, 0.0
+    )  # large spleens grow downwards and forwards, not behind the kidney
+    hollows: list[tuple[Shape, float]] = [(Capsule((-12, -50, 30), (-20, -54, -240), beside_spine, beside_spine), 6.0)]
     if size < 1.5 or rng.random() < 0.5:
         wide = float(rng.uniform(22, 38)) * size**0.3
         place = top + size**0.5 * np.asarray((62.0, 40.0, -38.0))
