@@ -26,7 +26,7 @@ METHOD = (
     "not predicted) is excluded for that patient in all of them, and counted in brackets; the mean of both organs "
     "needs both. "
     f"There are {len(CHANGES)} comparisons in each part. The simultaneous intervals contain all {len(CHANGES)} true "
-    "differences of an organ together in 95 % of studies (Bonferroni); the 95 % intervals do not. So a single "
+    "differences of an organ together in at least 95 % of studies (Bonferroni); the 95 % intervals do not. So a single "
     '"better" may be due to chance, and a factor changes the recommended recipe only after a confirmation with fresh '
     'seeds. "No difference shown" does not mean that two arms are equal.'
 )
@@ -43,8 +43,10 @@ _HEAD = ("arm", "organ", "seeds", "patients", "mean DSS (95 % CI)", "difference 
 _MORE = ("simultaneous interval", "verdict", "worst case", "empty", "absent, but predicted", "s per step")
 
 
-def page(arms: pd.DataFrame, trials: pd.DataFrame, cases: Mapping[str, tuple[int, int]], settings: Settings) -> str:
-    """Return the page; `cases` are the numbers of patients and cases of each part."""
+def page(
+    arms: pd.DataFrame, trials: pd.DataFrame, tested: Mapping[str, tuple[int, int, int]], settings: Settings
+) -> str:
+    """Return the page; `tested` are the numbers of test patients, test cases and unused cases of each part."""
     lines = [
         "# Which parts of the training recipe matter?",
         f"Base: `experiment=recipe_base`, {settings.steps} steps, {counted(settings.seeds, 'seed')}.",
@@ -52,12 +54,13 @@ def page(arms: pd.DataFrame, trials: pd.DataFrame, cases: Mapping[str, tuple[int
         METHOD,
         "![Difference of the mean DSS from the base, with 95 % intervals, for each arm and part](recipe.svg)",
     ]
-    for part, (patients, images) in cases.items():
-        how = "one in five is a test case" if part == PHANTOMS else f"{FOLDS} folds, each patient is tested once"
+    for part, (patients, images, unused) in tested.items():
+        how = "other phantoms for the training" if part == PHANTOMS else f"{FOLDS} folds, each patient is tested once"
         rows = [row for row in _records(arms) if row["part"] == part]
         lines += [
             f"## {TITLES[part]}",
-            f"{counted(patients, 'patient')}, {counted(images, 'case')}; {how}.",
+            f"{counted(patients, 'test patient')}, {counted(images, 'test case')}; {how}.",
+            *([f"{counted(unused, 'case')} of other datasets are not used."] if unused else []),
             *([FOLD_LIMIT] if part == PATIENTS else []),
             *_failures(trials[trials["part"] == part]),
             _table((*_HEAD, *_MORE), map(_arm, rows)),
@@ -65,7 +68,7 @@ def page(arms: pd.DataFrame, trials: pd.DataFrame, cases: Mapping[str, tuple[int
     decided = decisions(arms)
     rows = [(arm.name, arm.factor, decided[arm.name]) for arm in CHANGES]
     lines += ["## Decision", RULE, _table(("arm", "factor", "decision"), rows)]
-    if PATIENTS not in cases:
+    if PATIENTS not in tested:
         lines.append("The part with patients was not run, because `cohort=` was not given.")
     return "\n\n".join(lines) + "\n"
 

@@ -92,12 +92,13 @@ def say_cost(settings: Settings) -> None:
 def write_results(parts: Sequence[str], settings: Settings) -> None:
     """Write the tables, the figure and the page of the finished parts."""
     tables: dict[str, list[pd.DataFrame]] = {"arms": [], "scores": [], "trials": []}
-    cases = {}
+    tested = {}
     for part in parts:
         folder, cohort = sweep_folder(part, settings), read_cohort(cohorts(settings)[part])
         trials = read_trials(folder)
         scores = read_scores(folder, trials, {case.case_id: case.patient_id for case in cohort.cases})
-        cases[part] = (scores["patient_id"].nunique(), scores["case_id"].nunique())
+        unused = sum(not case.is_development for case in cohort.cases)
+        tested[part] = (scores["patient_id"].nunique(), scores["case_id"].nunique(), unused)
         for name, table in (("arms", summarised(scores, trials)), ("scores", scores), ("trials", trials)):
             tables[name].append(table.assign(part=part))
     found = {name: pd.concat(one, ignore_index=True) for name, one in tables.items()}
@@ -107,7 +108,7 @@ def write_results(parts: Sequence[str], settings: Settings) -> None:
     for form in ("svg", "png"):
         with complete_file(settings.output / f"recipe.{form}") as temporary:
             temporary.write_bytes(figure_bytes(figure, form))
-    write_text(settings.output / "recipe.md", page(found["arms"], found["trials"], cases, settings))
+    write_text(settings.output / "recipe.md", page(found["arms"], found["trials"], tested, settings))
 
 
 if __name__ == "__main__":

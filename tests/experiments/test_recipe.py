@@ -241,14 +241,15 @@ def test_page_shows_both_parts_the_decision_and_trials_without_a_result(study, t
     arms = pd.concat([study.summary.summarised(scores, trials).assign(part=part) for part in parts])
     everything = pd.concat([trials.assign(part=part) for part in parts])
     settings = study.plan.read_settings([f"output={tmp_path}"])
-    text = study.page.page(arms, everything, dict.fromkeys(parts, (10, 10)), settings)
+    text = study.page.page(arms, everything, dict.fromkeys(parts, (10, 10, 3)), settings)
     assert text.count("1 trial without a result: tversky, seed 0: failed, killed by SIGKILL.") == 2
     assert "| affine | augmentation | passes to the confirmation |" in text
     assert "| tversky | loss | not decided |" in text
     assert text.count("| +0.100 (") == 2 * 3  # parts, structures
     assert "undefined (no training is complete)" in text
-    assert "3 folds, each patient is tested once" in text
-    alone = study.page.page(arms[arms["part"] == "phantoms"], everything, {"phantoms": (10, 10)}, settings)
+    assert "10 test patients, 10 test cases; 3 folds, each patient is tested once." in text
+    assert "3 cases of other datasets are not used." in text
+    alone = study.page.page(arms[arms["part"] == "phantoms"], everything, {"phantoms": (10, 10, 0)}, settings)
     assert "`cohort=` was not given" in alone
     assert "| affine | augmentation | not decided |" in alone
     assert len(study.page.difference_figure(arms).axes) == 2
@@ -258,6 +259,8 @@ def test_page_shows_both_parts_the_decision_and_trials_without_a_result(study, t
 def test_one_command_runs_a_small_study_and_resumes_it(study, tmp_path, monkeypatch, capsys):
     for module in (study.plan, study.summary, study.page):
         monkeypatch.setattr(module, "CHANGES", (study.plan.CHANGES[0],))
+    thick = ["thickness_min_mm=8", "thickness_max_mm=10"]
+    monkeypatch.setattr(study.run, "phantom_arguments", lambda one: [*study.plan.phantom_arguments(one), *thick])
     arguments = [f"output={tmp_path / 'o'}", "seeds=2", "steps=3", "phantoms=10", "matrix=32"]
     assert study.run.main(arguments) == 0
     assert "phantoms: about 0.0 hours" in capsys.readouterr().out
