@@ -63,6 +63,7 @@ BELOW: dict[str, set[str]] = {
     "data": GROUND | {"imaging", "cohort"},
     "training": GROUND | {"data", "networks", "evaluation", "imaging", "cohort"},
     "inference": GROUND | {"data", "networks", "evaluation", "imaging", "cohort"},
+    "correction": GROUND | {"inference", "evaluation", "imaging", "cohort"},
     "sweep": GROUND | {"evaluation"},
     "assemble": GROUND | {"config", "training", "inference", "data", "networks", "cohort"},
     "api": GROUND
@@ -72,6 +73,7 @@ BELOW: dict[str, set[str]] = {
         "assemble",
         "training",
         "inference",
+        "correction",
         "sweep",
         "data",
         "evaluation",

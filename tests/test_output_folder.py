@@ -25,6 +25,7 @@ WRITING = {
     "change": ["before=1500", "after=1230", "rc_pct=16.7", "output={out}"],
     "check": ["cohort={x}", "output={out}"],
     "compare": ["measurements={x}", "reference=manual", "output={out}"],
+    "correct": ["input={x}", "output={out}"],
     "demo": ["output={out}"],
     "export": ["cohort={x}", "layout=nnunet", "output={out}"],
     "export model": ["model={x}", "output={out}"],

@@ -66,6 +66,9 @@ SLICE_CACHE = Format(
 # Sidecars and rejections of `predict`. 1: without a checksum and without warnings about the CT.
 SIDECAR = Format("sidecar", 2, "predict again, into another output=")
 
+# Histories of cases in a correction folder.
+CORRECTION = Format("correction", 1, "import it with that version")
+
 # 1: the slices of Figure 3 were called sections.
 REPORT = Format("report.json", 2, "write the report again")
 

@@ -43,7 +43,7 @@ exit codes
 
 _HELP_FLAGS = frozenset({"-h", "--help"})
 _CFG_FLAGS = frozenset({"-c", "--cfg"})
-_FOLDERS = frozenset({"output", "cache"})
+_FOLDERS = frozenset({"output", "cache", "import"})
 """Keys of the folders that verbs write."""
 
 

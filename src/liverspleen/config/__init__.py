@@ -17,6 +17,7 @@ from liverspleen.config.cohorts import (
 )
 from liverspleen.config.composition import compose
 from liverspleen.config.config_keys import ConfigKey, keys
+from liverspleen.config.correction import CorrectConfig
 from liverspleen.config.evaluation import (
     AuditConfig,
     ChangeConfig,
@@ -50,6 +51,7 @@ __all__ = [
     "CheckConfig",
     "CompareConfig",
     "ConfigKey",
+    "CorrectConfig",
     "DemoConfig",
     "ExportConfig",
     "ImportConfig",

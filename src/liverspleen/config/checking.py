@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, Optional
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from liverspleen.config.config_keys import NOUNS, ConfigKey, field_types, group_of, keys, number
+from liverspleen.config.config_keys import NOUNS, ConfigKey, field_types, group_of, key_name, keys, number
 from liverspleen.config.hints import key_issue
 from liverspleen.config.key import Schema
 from liverspleen.credentials import without_credentials
@@ -74,8 +74,9 @@ def _built(
     """Return an instance of the schema, or None; its issues and those of its groups are added to `issues`."""
     arguments, before = {}, len(issues)
     for field in fields(schema):  # type: ignore[arg-type]
-        name, hint = f"{prefix}{field.name}", field_types(schema)[field.name]
-        value = values.get(field.name)
+        own = key_name(field.name)
+        name, hint = f"{prefix}{own}", field_types(schema)[own]
+        value = values.get(own)
         if (group := group_of(hint)) is not None:
             if isinstance(value, Mapping):
                 arguments[field.name] = _built(verb, group, value, f"{name}.", known, issues)
@@ -84,13 +85,13 @@ def _built(
                 issues.append(Issue("LS-CFG-005", message, f"give a choice: {name}=NAME"))
             elif field.default is MISSING:
                 issues.append(Issue("LS-CFG-002", f"{verb} needs {name}=...", f"give a choice: {name}=NAME"))
-        elif field.name in values or field.default is field.default_factory is MISSING:
+        elif own in values or field.default is field.default_factory is MISSING:
             try:
                 arguments[field.name] = _checked(known[name], value)
             except InputError as error:
                 issues += error.issues
             except ValidationError as error:
-                absent = value is None and (field.name not in values or known[name].is_verbatim)
+                absent = value is None and (own not in values or known[name].is_verbatim)
                 issues.append(_missing(verb, known[name]) if absent else _issue(known[name], value, error))
     if len(issues) > before:
         return None

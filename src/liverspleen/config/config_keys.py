@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
@@ -102,14 +103,23 @@ def keys(schema: type[Schema], prefix: str = "") -> Iterator[ConfigKey]:
 
 
 def field_types(schema: type[Schema]) -> dict[str, Any]:
-    """Return the annotation of each field, in order."""
+    """Return the annotation of each field by the name of its key, in order."""
     return _field_types(schema)  # type: ignore[arg-type]
 
 
 @cache
 def _field_types(schema: Any) -> dict[str, Any]:
     found = get_type_hints(schema, include_extras=True)
-    return {field.name: found[field.name] for field in fields(schema)}
+    return {key_name(field.name): found[field.name] for field in fields(schema)}
+
+
+def key_name(field: str) -> str:
+    """Return the name of the key of a field; a field whose key is a keyword of Python ends in `_`.
+
+    >>> key_name("import_"), key_name("input")
+    ('import', 'input')
+    """
+    return field[:-1] if keyword.iskeyword(field[:-1]) and field.endswith("_") else field
 
 
 def group_of(hint: Any) -> type[Schema] | None:

@@ -15,6 +15,7 @@ from liverspleen.config.cohorts import (
     PrepareConfig,
     SplitConfig,
 )
+from liverspleen.config.correction import CorrectConfig
 from liverspleen.config.evaluation import (
     AuditConfig,
     ChangeConfig,
@@ -81,6 +82,7 @@ SCHEMAS: Final[dict[str, type[Schema]]] = {
     "bench": BenchConfig,
     "sweep": SweepConfig,
     "predict": PredictConfig,
+    "correct": CorrectConfig,
     "measure": MeasureConfig,
     "report": ReportConfig,
     "compare": CompareConfig,

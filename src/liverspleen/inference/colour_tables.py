@@ -12,6 +12,8 @@ from liverspleen.storage import write_json, write_text
 
 BIDS_VERSION: Final = "1.10.0"
 
+SLICER, ITKSNAP = "slicer.ctbl", "itksnap.txt"
+
 
 def write_colour_tables(folder: Path, organs: Sequence[Structure] = ORGANS) -> list[Path]:
     """Write `dseg.tsv` (BIDS), `slicer.ctbl` (3D Slicer), `itksnap.txt` (ITK-SNAP) and `dataset_description.json`.
@@ -19,15 +21,20 @@ def write_colour_tables(folder: Path, organs: Sequence[Structure] = ORGANS) -> l
     They list the organs that the label maps cover. The content depends only on these and on the version; files that
     have it already are not written again.
     """
-    texts = {"dseg.tsv": _bids(organs), "slicer.ctbl": _slicer(organs), "itksnap.txt": _itksnap(organs)}
-    for name, lines in texts.items():
-        text = "".join(f"{line}\n" for line in lines)
+    texts = colour_tables(organs)
+    for name, text in texts.items():
         if not (folder / name).is_file() or (folder / name).read_bytes() != text.encode():
             write_text(folder / name, text)
     description = folder / "dataset_description.json"
     if not description.is_file():  # the user may have written a better one
         write_json(description, _description(organs))
     return [*(folder / name for name in texts), description]
+
+
+def colour_tables(organs: Sequence[Structure] = ORGANS) -> dict[str, str]:
+    """Return the texts of the three tables of names and colours by file name."""
+    lines = {"dseg.tsv": _bids(organs), SLICER: _slicer(organs), ITKSNAP: _itksnap(organs)}
+    return {name: "".join(f"{line}\n" for line in found) for name, found in lines.items()}
 
 
 def _bids(organs: Sequence[Structure]) -> Iterator[str]:

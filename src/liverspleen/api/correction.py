@@ -1,0 +1,259 @@
+"""Make folders for the correction of predicted label maps, and import the edits, with a configuration."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from liverspleen import assemble
+from liverspleen.api.redaction import redacted
+from liverspleen.cohort.privacy import redacted_errors
+from liverspleen.cohort.scans import Scans, open_scans
+from liverspleen.config import CorrectConfig, VocabularyConfig
+from liverspleen.correction.case_folder import CaseFolder, copy, make_case
+from liverspleen.correction.edits import find_edit, is_known
+from liverspleen.correction.history import History, histories, read_history, undoable
+from liverspleen.correction.tables import write_tables
+from liverspleen.errors import InputError, Issue, counted
+from liverspleen.imaging.nifti import write_label_map
+from liverspleen.inference.case_files import Sidecar, sidecars
+from liverspleen.inference.tables import REVIEW
+from liverspleen.processes import progress
+from liverspleen.provenance import Run, recorded
+from liverspleen.reading import read_text
+from liverspleen.records import read_runs
+from liverspleen.spreadsheet import csv_rows
+from liverspleen.storage import sha256_of
+
+_PREDICT_ARGUMENTS = ("root", "series_by", "ids")
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A finished run of `correct`.
+
+    Attributes:
+        made: number of cases with a folder, of which `kept` had one before.
+        recorded: number of new entries of the histories by state.
+        in_force: number of label maps in the cohort by state.
+        tables: tables that were written.
+        issues: issues of cases and of the input.
+    """
+
+    made: int = 0
+    kept: int = 0
+    recorded: dict[str, int] = field(default_factory=dict)
+    in_force: dict[str, int] = field(default_factory=dict)
+    tables: tuple[Path, ...] = ()
+    issues: tuple[Issue, ...] = ()
+
+
+def run_making(config: CorrectConfig) -> Correction:
+    """Make the folders of the selected cases; cases that have a folder are kept.
+
+    Raises:
+        InputError: the predictions, the table of cases or the CT scans cannot be used. Cases that cannot be used are in
+            `issues`.
+    """
+    assert config.input is not None
+    assert config.output is not None
+    with _scans(config) as scans:
+        shown, command = redacted("correct", config, scans.identity) if scans.identity else (config, None)
+        with (
+            redacted_errors(scans.identity, "copying cases"),
+            recorded("correct", shown, config.output, command=command) as record,
+            redacted_errors(scans.identity, "copying cases"),
+        ):
+            record.issues += scans.issues
+            return _make(config.input, config.output, config, scans, record)
+
+
+def _make(predictions: Path, root: Path, config: CorrectConfig, scans: Scans, record: Run) -> Correction:
+    found, others = sidecars(predictions)
+    record.issues += others
+    selected = _selected(config, predictions, {sidecar.case_id: sidecar for sidecar in found}, record)
+    by_id = {scan.case.case_id: scan for scan in scans.cases}
+    made = kept = 0
+    with progress("correct", len(selected)) as advance:
+        for sidecar in selected:
+            case_id = sidecar.case_id
+            try:
+                if case_id not in by_id:
+                    message, hint = "the CT of the case is not in scans=", "give the scans= that were predicted"
+                    raise InputError(Issue("LS-COR-003", message, hint, case_id))
+                kept += bool(read_history(root, case_id).entries)
+                make_case(root, predictions, sidecar, by_id[case_id])
+                made += 1
+            except InputError as error:
+                record.issues.extend(error.issues)
+            advance(case_id)
+    return Correction(made, kept, issues=tuple(record.issues))
+
+
+def _selected(config: CorrectConfig, predictions: Path, known: dict[str, Sidecar], record: Run) -> list[Sidecar]:
+    """Return the first `top` cases with a label map, in the order of the table or of the ids."""
+    table = _table(config.cases) if config.cases else predictions / REVIEW
+    names = config.cases if table is None else _column(table)
+    if table is not None:
+        record.inputs["cases"] = sha256_of(table)
+    without = [name for name in dict.fromkeys(names) if name not in known]
+    if without and table is None:
+        raise InputError(_unknown(without, predictions))
+    if without:
+        message = f"{counted(len(without), 'case')} without a label map in input=, first {without[0]!r}, skipped"
+        record.issues.append(Issue("LS-COR-002", message, "see the reasons in review.csv", file=table, severity="note"))
+    return [known[name] for name in dict.fromkeys(names) if name in known][: config.top]
+
+
+def _table(cases: Sequence[str]) -> Path | None:
+    return Path(cases[0]) if len(cases) == 1 and cases[0].lower().endswith(".csv") else None
+
+
+def _column(table: Path) -> list[str]:
+    try:
+        rows = csv_rows(read_text(table))
+        return [row["case_id"] for row in rows]
+    except (OSError, KeyError, ValueError) as error:
+        reason = "it has no column case_id" if isinstance(error, KeyError) else f"{error}"
+        message = f"the table of cases cannot be read ({reason})"
+        raise InputError(
+            Issue("LS-COR-002", message, "give review.csv or another table of cases", file=table)
+        ) from None
+
+
+def _unknown(names: Sequence[str], folder: Path) -> Issue:
+    message = f"{counted(len(names), 'case')} of cases= not found, first {names[0]!r}"
+    return Issue("LS-COR-002", message, "correct cases=", file=folder)
+
+
+@contextmanager
+def _scans(config: CorrectConfig) -> Iterator[Scans]:
+    """Open the CT scans of the prediction, with the settings in its run.json."""
+    assert config.input is not None
+    settings = _predict_settings(config.input)
+    source = config.scans if config.scans is not None else Path(str(settings["input"]))
+    if config.scans is None and not source.exists():
+        message = "the CT scans of the prediction are not at the path in its run.json, or the path is a hash"
+        raise InputError(Issue("LS-COR-003", message, "give scans= as input= of predict", file=config.input))
+    stated = {name: settings[name] for name in _PREDICT_ARGUMENTS if settings.get(name) is not None}
+    if config.root is not None or config.scans is not None:
+        stated["root"] = config.root
+    vocabulary = assemble.vocabulary(VocabularyConfig(**settings["vocabulary"]))
+    with open_scans(source, **stated, vocabulary=vocabulary, key=config.key) as scans:
+        yield scans
+
+
+def _predict_settings(folder: Path) -> dict[str, Any]:
+    """Return the configuration of the newest `predict` run with a folder.
+
+    Raises:
+        InputError: LS-COR-001 there is none; as `read_runs`.
+    """
+    for file in (folder / "run.json", *sorted(folder.glob("run_*of*.json"))):
+        for run in reversed(read_runs(file)):
+            settings = run.get("config")
+            if run.get("verb") == "predict" and isinstance(settings, dict) and "vocabulary" in settings:
+                return settings
+    message = "the folder has no run.json of liverspleen predict"
+    raise InputError(Issue("LS-COR-001", message, "give the output= of liverspleen predict", file=folder))
+
+
+def run_import(config: CorrectConfig) -> Correction:
+    """Import the edits of a correction folder, record verdicts or withdraw entries, and write the tables.
+
+    Raises:
+        InputError: LS-COR-001 the folder has no case. Cases that cannot be used are in `issues`.
+    """
+    root = config.import_
+    assert root is not None
+    if not (root / "history").is_dir():
+        message = "the folder has no history of a case"
+        raise InputError(Issue("LS-COR-001", message, "give the output= of liverspleen correct input=", file=root))
+    with recorded("correct", config, root) as record:
+        found, issues = histories(root)
+        record.issues += issues
+        new = Counter[str]()
+        selected = _cases(config, root, found)
+        with progress("correct", len(selected)) as advance:
+            for case_id in selected:
+                before = found[case_id]
+                try:
+                    found[case_id] = _imported(before, CaseFolder(root, case_id), config, record)
+                except InputError as error:
+                    record.issues.extend(error.issues)
+                    found[case_id] = read_history(root, case_id)
+                new.update(entry.state for entry in found[case_id].entries[len(before.entries) :])
+                advance(case_id)
+        tables = write_tables(root, found.values(), confirmed_only=config.confirmed_only)
+        record.outputs += tables
+        maps = [(history, entry) for history in found.values() if (entry := history.in_force)]
+        in_force = Counter[str](history.state_of(entry) for history, entry in maps)
+        return Correction(
+            recorded=dict(new), in_force=dict(in_force), tables=tuple(tables), issues=tuple(record.issues)
+        )
+
+
+def _cases(config: CorrectConfig, root: Path, found: dict[str, History]) -> list[str]:
+    if not config.cases:
+        return list(found)
+    table = _table(config.cases)
+    names = config.cases if table is None else _column(table)
+    if unknown := [name for name in names if name not in found]:
+        raise InputError(_unknown(unknown, root))
+    return list(dict.fromkeys(names))
+
+
+def _imported(history: History, files: CaseFolder, config: CorrectConfig, record: Run) -> History:
+    """Return the history of a case with its new entries."""
+    who = {"reader": config.reader, "date": config.date}
+    if config.state == "undone":
+        if (entry := undoable(history)) is None:
+            message = "the case has no entry that can be withdrawn"
+            raise InputError(Issue("LS-COR-011", message, "remove it from cases=", history.case_id))
+        return _shown(history.add(state="undone", of=entry.number, **who), files)
+    history = _with_edit(history, files, who, record)
+    verdict, newest = config.state, history.newest
+    if verdict != "corrected" and (config.cases or newest.state == "corrected"):
+        own = history.verdicts(newest).get(config.reader)
+        if own is None or own.state != verdict:
+            history = history.add(state=verdict, of=newest.number, **who)
+    return _shown(history, files)
+
+
+def _with_edit(history: History, files: CaseFolder, who: dict[str, str | None], record: Run) -> History:
+    """Return the history with the edit of the case, if there is a new one."""
+    about = history.first.content["ct"]
+    ct = files.folder / about["file"]
+    if not ct.is_file() or sha256_of(ct) != about["sha256"]:
+        message = "the copy of the CT is missing, or was changed"
+        hint = "copy the CT again from where it was predicted, or use another correction folder"
+        raise InputError(Issue("LS-COR-012", message, hint, history.case_id, ct))
+    edit = find_edit(history, files)
+    if edit is None:
+        return history
+    record.issues += edit.issues
+    target = history.folder / f"{len(history.entries) + 1:04d}.nii.gz"
+    write_label_map(target, edit.label_map)
+    return history.add(
+        state="corrected",
+        map_sha256=sha256_of(target),
+        voxels_sha256=edit.voxels_sha256,
+        covered=tuple(organ.key for organ in edit.label_map.covered),
+        content=edit.content,
+        **who,
+    )
+
+
+def _shown(history: History, files: CaseFolder) -> History:
+    """Return the history, and let workspace and scene open its newest label map.
+
+    A file that is replaced has a label map of the history, so no edit is lost.
+    """
+    source, target = history.check_map(history.newest), files.label_map
+    if not target.is_file() or (sha256_of(target) != history.newest.map_sha256 and is_known(history, target)):
+        copy(source, target)
+    return history

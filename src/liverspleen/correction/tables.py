@@ -1,0 +1,89 @@
+"""Tables of a correction folder: the label maps in force as a cohort, and all entries of the histories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from liverspleen.cohort.manifest import write_cohort
+from liverspleen.correction.case_folder import CaseFolder
+from liverspleen.correction.history import Entry, History
+from liverspleen.organs import ORGAN_KEYS
+from liverspleen.spreadsheet import csv_text
+from liverspleen.storage import write_text
+
+COHORT, CORRECTIONS = "cohort.csv", "corrections.csv"
+
+LABEL_COLUMNS: Final = ("label_state", "label_source", "label_reader")
+"""Columns of the cohort about the label map in force: its state, whether it was edited, and by whom."""
+
+_CHANGES: Final = ("dss", "before_cm3", "after_cm3", "slices")
+_COLUMNS: Final = (
+    *("case_id", "entry", "state", "of", "reader", "date", "recorded", "in_force", "slices", "seconds_between_files"),
+    *(f"{key}_{name}" for key in ORGAN_KEYS for name in _CHANGES),
+)
+
+
+def write_tables(root: Path, found: Iterable[History], *, confirmed_only: bool) -> list[Path]:
+    """Write `corrections.csv`, one row per entry, and `cohort.csv`, one row per case with a label map in force.
+
+    The content depends only on the histories. Without a label map in force there is no `cohort.csv`.
+    """
+    histories = [*found]
+    rows = [row for history in histories for row in _rows(history)]
+    text = csv_text([_COLUMNS, *([row.get(name) for name in _COLUMNS] for row in rows)])
+    write_text(root / CORRECTIONS, text)
+    cases = [row for history in histories if (row := cohort_row(root, history, confirmed_only=confirmed_only))]
+    if not cases:
+        (root / COHORT).unlink(missing_ok=True)
+        return [root / CORRECTIONS]
+    write_cohort(root / COHORT, cases)
+    return [root / CORRECTIONS, root / COHORT]
+
+
+def cohort_row(root: Path, history: History, *, confirmed_only: bool) -> dict[str, Any] | None:
+    """Return the row of a case in the cohort; None if no label map is in force.
+
+    Patient, dataset and covariates are those of the prediction's cohort, so a test case remains a test case.
+    """
+    entry = history.in_force
+    if entry is None or (confirmed_only and history.state_of(entry) != "confirmed"):
+        return None
+    about = history.first.content
+    ct = CaseFolder(root, history.case_id).folder / about["ct"]["file"]
+    case: Mapping[str, Any] = about["case"]
+    return {
+        **case,
+        "image": ct.relative_to(root).as_posix(),
+        "label": history.map_file(entry).relative_to(root).as_posix(),
+        "labelled_structures": ";".join(entry.covered),
+        "spleen_absent": "true" if case["spleen_absent"] else "false",
+        "label_state": history.state_of(entry),
+        "label_source": entry.state,
+        "label_reader": entry.reader,
+    }
+
+
+def _rows(history: History) -> Iterator[dict[str, Any]]:
+    for entry in history.entries:
+        yield {
+            "case_id": history.case_id,
+            "entry": entry.number,
+            "state": entry.state,
+            "of": entry.of,
+            "reader": entry.reader,
+            "date": entry.date,
+            "recorded": entry.recorded,
+            "in_force": "true" if entry == history.in_force else "false",
+            "seconds_between_files": entry.content.get("seconds_between_files"),
+            **_changed(entry),
+        }
+
+
+def _changed(entry: Entry) -> dict[str, Any]:
+    found = entry.content.get("changes")
+    if found is None:
+        return {}
+    per_organ = {f"{key}_{name}": value for key, values in found["organs"].items() for name, value in values.items()}
+    return {"slices": found["slices"], **per_organ}
