@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -20,12 +21,13 @@ from liverspleen.api import correction
 from liverspleen.cli.main import main
 from liverspleen.cohort.manifest import read_cohort, write_cohort
 from liverspleen.cohort.split import is_trainable
+from liverspleen.correction import case_folder
 from liverspleen.correction.viewers import PLACE
 from liverspleen.imaging.dicom import write_segmentation, write_series
 from liverspleen.imaging.files import read_ct, read_label_map
 from liverspleen.imaging.geometry import Geometry, same_grid
-from liverspleen.imaging.nifti import write_label_map
-from liverspleen.imaging.volume import LabelMap
+from liverspleen.imaging.nifti import write_ct, write_label_map
+from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import Structure
 from liverspleen.storage import sha256_of
 
@@ -162,6 +164,22 @@ def test_the_first_cases_of_the_table_are_selected_and_kept_when_the_command_is_
     assert {folder.name for folder in (tmp_path / "todo" / "cases").iterdir()} == {*order}
 
 
+@pytest.mark.parametrize("at", ["itksnap_workspace", "slicer_scene", "history_folder"])
+def test_a_case_whose_folder_was_not_finished_is_made_again(
+    at: str, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    words = [f"input={out}", f"output={tmp_path / 'todo'}"]
+    with monkeypatch.context() as patch:
+        patch.setattr(case_folder, at, killed)
+        assert correct(*words) == 1
+    assert correct(*words) == 0
+    assert correct(f"import={tmp_path / 'todo'}") == 0
+    assert states(tmp_path / "todo") == states(tmp_path / "todo", "b") == ["predicted"]
+
+
 def test_a_case_without_a_label_map_is_skipped_and_an_unknown_id_is_an_error(
     out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,8 +284,6 @@ def test_the_time_between_files_is_that_of_the_files(todo: Path) -> None:
     record = todo / "history" / "a" / "0001.json"
     started = json.loads(record.read_text())["content"]["saved"]
     save_nifti(todo)
-    from datetime import datetime
-
     later = datetime.fromisoformat(started).timestamp() + 754
     os.utime(label_map(todo), (later, later))
     assert correct(f"import={todo}") == 0
@@ -470,23 +486,57 @@ def test_a_test_case_of_the_cohort_stays_out_of_training(
     assert not [line for line in lines_of(capsys) if "LS-COH" in line or "LS-GEO" in line]
 
 
+def darker(seed: int) -> tuple[CTVolume, LabelMap]:
+    """Return a CT with a darker liver and spleen than in the training of the model, and its true label map."""
+    ct, truth = exam(6, seed)
+    hu = ct.hu - np.select([truth.labels == Structure.LIVER, truth.labels == Structure.SPLEEN], [70, 110])
+    return CTVolume(hu.astype(np.int16), ct.geometry), truth
+
+
 @pytest.mark.slow
-def test_the_command_sequence_of_the_page_retrains_from_the_model(
-    model: Path, predicted: Path, todo: Path, tmp_path: Path
+def test_the_command_sequence_of_the_page_gives_a_model_that_is_better_on_the_test_cases(
+    model: Path, tmp_path: Path
 ) -> None:
-    for case in "ab":
-        save_as_slicer_does(todo, case)
+    top, truth, given = tmp_path / "cohort", {}, []
+    for seed in range(5):
+        case, (ct, truth[f"c{seed}"]) = f"c{seed}", darker(30 + seed)
+        write_ct(top / f"{case}.nii.gz", ct)
+        write_label_map(top / "truth" / f"{case}.nii.gz", truth[case])
+        dataset = "test1" if seed > 2 else "development"
+        label = f"truth/{case}.nii.gz" if dataset == "test1" else None
+        given.append(
+            {"case_id": case, "patient_id": case, "image": f"{case}.nii.gz", "label": label, "dataset": dataset}
+        )
+    write_cohort(top / "cohort.csv", given)
+    out, todo, run = tmp_path / "out", tmp_path / "todo", tmp_path / "run2"
+    assert predict(model, top / "cohort.csv", out) == 0
+    assert correct(f"input={out}", f"cases={out / 'review.csv'}", f"output={todo}") == 0
+    for case in ("c0", "c1", "c2"):
+        native = truth[case].to_native()
+        lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ truth[case].geometry.affine
+        write_seg_nrrd(todo, case, native, lps, [("Liver", 1), ("Spleen", 2)])
     assert correct(f"import={todo}", "reader=MB") == 0
     assert correct(f"import={todo}", "state=confirmed", "reader=RK") == 0
+    assert {row["case_id"] for row in rows(todo / "cohort.csv")} == {"c0", "c1", "c2"}
     assert main(["split", f"cohort={todo / 'cohort.csv'}", f"output={tmp_path / 'split'}", "train_fraction=1"]) == 0
     words = [f"cohort={todo / 'cohort.csv'}", f"split={tmp_path / 'split' / 'split.csv'}", f"start={model}"]
+    assert main(["train", *words, f"output={run}", *TINY]) == 0
+    before = mean_dss(tmp_path, top, out)
+    assert predict(run / "last.ckpt", top / "cohort.csv", tmp_path / "out2", "datasets=[test1]") == 0
+    after = mean_dss(tmp_path, top, tmp_path / "out2")
+    assert after > before + 0.03
+
+
+def mean_dss(folder: Path, cohort: Path, labels: Path) -> float:
+    """Mean DSS of the test cases c3 and c4 against the true label maps."""
+    output = folder / f"measured_{labels.name}"
     assert (
-        main(["train", *words, f"output={tmp_path / 'run'}", *TINY, "trainer.steps=4", "trainer.validate_every=4"]) == 0
+        main(["measure", f"labels={labels}", f"cohort={cohort / 'cohort.csv'}", "datasets=[test1]", f"output={output}"])
+        == 0
     )
-    assert (tmp_path / "run" / "last.ckpt").is_file()
-    measured = [f"labels={predicted / 'out'}", f"cohort={todo / 'cohort.csv'}", f"output={tmp_path / 'measured'}"]
-    assert main(["measure", *measured]) == 0
-    assert all(float(row["dss"]) < 1 for row in rows(tmp_path / "measured" / "measurements.csv") if row["dss"])
+    found = [float(row["dss"]) for row in rows(output / "measurements.csv") if row["dss"]]
+    assert len(found) == 4
+    return float(np.mean(found))
 
 
 # ---- DICOM ----------------------------------------------------------------------------------------------------------

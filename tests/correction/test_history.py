@@ -9,15 +9,23 @@ import pytest
 
 from liverspleen.correction.history import History, histories, read_history, undoable
 from liverspleen.errors import InputError
+from liverspleen.storage import sha256_of
 
 
 def started(root: Path, case_id: str = "a") -> History:
-    return read_history(root, case_id).add(state="predicted", map_sha256="p", voxels_sha256="vp")
+    return with_map(read_history(root, case_id), "predicted", None)
+
+
+def with_map(history: History, state: str, reader: str | None) -> History:
+    number = len(history.entries) + 1
+    history.folder.mkdir(parents=True, exist_ok=True)
+    file = history.folder / f"{number:04d}.nii.gz"
+    file.write_bytes(f"map {number}".encode())
+    return history.add(state=state, reader=reader, map_sha256=sha256_of(file), voxels_sha256=f"v{number}")
 
 
 def corrected(history: History, reader: str | None = None) -> History:
-    number = len(history.entries) + 1
-    return history.add(state="corrected", reader=reader, map_sha256=f"c{number}", voxels_sha256=f"v{number}")
+    return with_map(history, "corrected", reader)
 
 
 def judged(history: History, state: str, reader: str | None, of: int | None = None) -> History:
@@ -76,7 +84,7 @@ def test_undo_withdraws_the_newest_entry_and_keeps_all_files(tmp_path: Path) -> 
     assert undoable(history) is None
     after = {file.name: file.read_bytes() for file in history.folder.iterdir()}
     assert {name: after[name] for name in before} == before
-    assert sorted(after) == [f"000{n}.json" for n in range(1, 6)]
+    assert sorted(after) == sorted([*(f"000{n}.json" for n in range(1, 6)), "0001.nii.gz", "0002.nii.gz"])
 
 
 @pytest.mark.parametrize(
@@ -84,6 +92,8 @@ def test_undo_withdraws_the_newest_entry_and_keeps_all_files(tmp_path: Path) -> 
     [
         (lambda folder: (folder / "0002.json").unlink(), "LS-COR-010"),
         (lambda folder: (folder / "0001.json").unlink(), "LS-COR-010"),
+        (lambda folder: (folder / "0002.nii.gz").unlink(), "LS-COR-010"),
+        (lambda folder: (folder / "0001.nii.gz").write_bytes(b"other"), "LS-COR-010"),
         (lambda folder: (folder / "0002.json").write_text("{}"), "LS-FMT-001"),
         (lambda folder: edited(folder / "0002.json", reader="X"), "LS-FMT-005"),
         (lambda folder: (folder / "0002.json").write_bytes((folder / "0003.json").read_bytes()), "LS-COR-010"),

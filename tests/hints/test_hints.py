@@ -117,7 +117,7 @@ def test_a_hint_can_be_followed(followed: Followed, tmp_path: Path) -> None:
 
 
 AREAS = frozenset(
-    ["CMP", "COH", "COV", "DCM", "DUP", "GEO", "IDN", "IMG", "IMP", "LAB", "MEA", "PRD", "REP", "SCN", "SPL"]
+    ["CMP", "COH", "COR", "COV", "DCM", "DUP", "GEO", "IDN", "IMG", "IMP", "LAB", "MEA", "PRD", "REP", "SCN", "SPL"]
 )
 KEY = re.compile(r"(?<![\w.{/'\"-])([a-z][a-z_.]*)=(?!=)")
 ISSUES = re.compile(r"(?i)\b_*(issue|note|finding|warning|invalid)\(|\b(hint|message) *=")

@@ -22,6 +22,7 @@ from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.nifti import write_label_map
 from liverspleen.inference.case_files import Sidecar, sidecars
 from liverspleen.inference.tables import REVIEW
+from liverspleen.output_folder import occupied
 from liverspleen.processes import progress
 from liverspleen.provenance import Run, recorded
 from liverspleen.reading import read_text
@@ -61,14 +62,14 @@ def run_making(config: CorrectConfig) -> Correction:
     """
     assert config.input is not None
     assert config.output is not None
-    with _scans(config) as scans:
+    with occupied(config.output) as notes, _scans(config) as scans:
         shown, command = redacted("correct", config, scans.identity) if scans.identity else (config, None)
         with (
             redacted_errors(scans.identity, "copying cases"),
             recorded("correct", shown, config.output, command=command) as record,
             redacted_errors(scans.identity, "copying cases"),
         ):
-            record.issues += scans.issues
+            record.issues += [*notes, *scans.issues]
             return _make(config.input, config.output, config, scans, record)
 
 

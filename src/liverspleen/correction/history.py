@@ -155,6 +155,9 @@ def histories(root: Path) -> tuple[dict[str, History], list[Issue]]:
     for folder in sorted((root / _FOLDER).glob("[!.]*/")):
         try:
             history = read_history(root, folder.name)
+            for entry in history.entries:
+                if entry.has_map:
+                    history.check_map(entry)
         except InputError as error:
             issues += error.issues
             continue
