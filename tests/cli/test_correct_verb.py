@@ -436,6 +436,7 @@ def test_only_confirmed_label_maps_on_request(todo: Path) -> None:
     assert found == {"a": ("corrected", "corrected"), "b": ("confirmed", "predicted")}
     assert correct(f"import={todo}", "confirmed_only=true") == 0
     assert [row["case_id"] for row in rows(todo / "cohort.csv")] == ["b"]
+    assert [row["case_id"] for row in rows(todo / "corrections.csv") if row["in_force"] == "true"] == ["b"]
 
 
 @pytest.mark.parametrize("at", ["write_label_map", "write_tables", "copy"])

@@ -42,7 +42,8 @@ def in_force(history: History) -> tuple[int, str] | None:
     """Number and state of the label map in force, as it is read again."""
     read = read_history(history.folder.parents[1], history.case_id)
     assert read == history
-    return None if read.in_force is None else (read.in_force.number, read.state_of(read.in_force))
+    entry = read.in_force()
+    return None if entry is None else (entry.number, read.state_of(entry))
 
 
 def test_a_prediction_is_in_force_only_if_it_is_confirmed(tmp_path: Path) -> None:
@@ -54,8 +55,10 @@ def test_a_prediction_is_in_force_only_if_it_is_confirmed(tmp_path: Path) -> Non
 def test_the_newest_correction_is_in_force_until_one_is_confirmed(tmp_path: Path) -> None:
     history = corrected(corrected(started(tmp_path)))
     assert in_force(history) == (3, "corrected")
+    assert history.in_force(confirmed_only=True) is None
     history = judged(history, "confirmed", "RK")
     assert in_force(history) == (3, "confirmed")
+    assert history.in_force(confirmed_only=True) == history.in_force()
     assert in_force(corrected(history)) == (3, "confirmed")  # entry 5 is not confirmed yet
 
 

@@ -191,7 +191,7 @@ def run_import(config: CorrectConfig) -> Correction:
                 advance(case_id)
         tables = write_tables(root, found.values(), confirmed_only=config.confirmed_only)
         record.outputs += tables
-        maps = [(history, entry) for history in found.values() if (entry := history.in_force)]
+        maps = [(one, entry) for one in found.values() if (entry := one.in_force(confirmed_only=config.confirmed_only))]
         in_force = Counter[str](history.state_of(entry) for history, entry in maps)
         return Correction(
             recorded=dict(new), in_force=dict(in_force), tables=tuple(tables), issues=tuple(record.issues)

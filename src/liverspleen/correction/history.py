@@ -82,13 +82,14 @@ class History:
         """The newest label map that counts: edits are compared with it, and verdicts are about it."""
         return [entry for entry in self.counted if entry.has_map][-1]
 
-    @property
-    def in_force(self) -> Entry | None:
-        """The newest confirmed label map; without one, the newest corrected one that is not rejected; or None."""
+    def in_force(self, *, confirmed_only: bool = False) -> Entry | None:
+        """Return the newest confirmed label map; without one, the newest corrected one that is not rejected, or None.
+
+        With `confirmed_only`, a corrected label map without a verdict is not in force.
+        """
         maps = [entry for entry in reversed(self.counted) if entry.has_map]
-        confirmed = [entry for entry in maps if self.state_of(entry) == "confirmed"]
-        corrected = [entry for entry in maps if self.state_of(entry) == "corrected"]
-        return next(iter([*confirmed, *corrected]), None)
+        accepted: tuple[State, ...] = ("confirmed",) if confirmed_only else ("confirmed", "corrected")
+        return next((entry for state in accepted for entry in maps if self.state_of(entry) == state), None)
 
     def state_of(self, entry: Entry) -> State:
         """Return the state of a label map: `confirmed` or `rejected` by its verdicts, else that of its entry."""

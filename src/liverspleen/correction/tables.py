@@ -31,7 +31,7 @@ def write_tables(root: Path, found: Iterable[History], *, confirmed_only: bool) 
     The content depends only on the histories. Without a label map in force there is no `cohort.csv`.
     """
     histories = [*found]
-    rows = [row for history in histories for row in _rows(history)]
+    rows = [row for history in histories for row in _rows(history, history.in_force(confirmed_only=confirmed_only))]
     text = csv_text([_COLUMNS, *([row.get(name) for name in _COLUMNS] for row in rows)])
     write_text(root / CORRECTIONS, text)
     cases = [row for history in histories if (row := cohort_row(root, history, confirmed_only=confirmed_only))]
@@ -47,8 +47,7 @@ def cohort_row(root: Path, history: History, *, confirmed_only: bool) -> dict[st
 
     Patient, dataset and covariates are those of the prediction's cohort, so a test case remains a test case.
     """
-    entry = history.in_force
-    if entry is None or (confirmed_only and history.state_of(entry) != "confirmed"):
+    if (entry := history.in_force(confirmed_only=confirmed_only)) is None:
         return None
     about = history.first.content
     ct = CaseFolder(root, history.case_id).folder / about["ct"]["file"]
@@ -65,7 +64,7 @@ def cohort_row(root: Path, history: History, *, confirmed_only: bool) -> dict[st
     }
 
 
-def _rows(history: History) -> Iterator[dict[str, Any]]:
+def _rows(history: History, in_force: Entry | None) -> Iterator[dict[str, Any]]:
     for entry in history.entries:
         yield {
             "case_id": history.case_id,
@@ -75,7 +74,7 @@ def _rows(history: History) -> Iterator[dict[str, Any]]:
             "reader": entry.reader,
             "date": entry.date,
             "recorded": entry.recorded,
-            "in_force": "true" if entry == history.in_force else "false",
+            "in_force": "true" if entry == in_force else "false",
             "seconds_between_files": entry.content.get("seconds_between_files"),
             **_changed(entry),
         }
