@@ -98,9 +98,7 @@ def test_the_core_keeps_its_distance_from_a_vessel_that_is_not_labelled() -> Non
 def test_a_core_below_one_cubic_centimetre_is_undefined() -> None:
     # 3 slices of 5 mm, 8 x 9 and 8 x 8 mm: 1.08 and 0.96 cm³
     for rows, expected in ((9, "ok"), (8, "small_core")):
-        label_map = block(
-            (7, 40, 40), spacing_mm=(5, 1, 1), box=(slice(1, 6), slice(5, 15 + rows), slice(5, 23))
-        )
+        label_map = block((7, 40, 40), spacing_mm=(5, 1, 1), box=(slice(1, 6), slice(5, 15 + rows), slice(5, 23)))
         found = measured(label_map, np.full((7, 40, 40), 50))
         assert (found.hu_status, found.hu_voxels) == (expected, 3 * rows * 8)
         assert (found.hu_mean is None) == (expected == "small_core")

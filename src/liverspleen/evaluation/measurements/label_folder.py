@@ -94,20 +94,19 @@ def measure_folder(
     whose name differs in words such as `seg` (`label_files`), or in a folder `<case_id>`, masks or one file such as
     `segmentation.nii.gz`. References are the files of the same case in the folder `reference`, or else the label maps
     of `cohort`; both are optional. With a cohort, every case of its `datasets` (all if empty) is expected, each map
-    must be on the grid of its CT, and the CT gives the attenuation. Without a cohort, the cases are those of the folder
-    (and of `reference`, if given). `label_values` and `reference_values` give the meaning of voxel values; None: that
-    of a file beside the label maps, or else the values of liverspleen (`meaning_in`). The label maps of a cohort always
-    have the values of liverspleen. `probabilities` is a folder of probability maps of the same cases
-    (`probability_files`), with values from 0 to 1 or in `percent`; they give the soft volumes and, with a reference,
-    `calibrations`. A bad case does not stop the others. A missing label map is an error of its case, or with
-    `allow_missing` a warning and a score of 0. `workers` is the number of processes; each measures one case at a time.
-    Rows are in the order of the cases. `on_case` is called with each case_id after its measurement. Issues of the rows
-    of the cohort are not repeated.
+    must be on the grid of its CT, which gives the attenuation. Without a cohort, the cases are those of the folder (and
+    of `reference`, if given). `label_values` and `reference_values` give the meaning of voxel values; None: that of a
+    file beside the label maps, or else the values of liverspleen (`meaning_in`). The label maps of a cohort always have
+    the values of liverspleen. `probabilities` is a folder of probability maps of the same cases (`probability_files`),
+    with values from 0 to 1 or in `percent`; they give the soft volumes and, with a reference, `calibrations`. A bad
+    case does not stop the others. A missing label map is an error of its case, or with `allow_missing` a warning and a
+    score of 0. `workers` is the number of processes; each measures one case at a time. Rows are in the order of the
+    cases. `on_case` is called with each case_id after its measurement. Issues of the cohort are not repeated.
 
-    Issues: those of reading, of `known_ct`, and of `ProbabilityFolder`; LS-LAB-005 label map missing; LS-LAB-006
-    (warning) label map without a case; LS-LAB-007 two files for one case; LS-LAB-010 a worker process died; LS-IDN-010
-    a case has names of different Unicode characters and is not measured; LS-IDN-011 (warning) names of cases or readers
-    are similar; LS-COH-040 (warning) files that are not read.
+    Issues: those of reading, `known_ct` and `ProbabilityFolder`; LS-LAB-005 label map missing; LS-LAB-006 (warning)
+    label map without a case; LS-LAB-007 two files for one case; LS-LAB-010 a worker process died; LS-IDN-010 a case has
+    names of different Unicode characters and is not measured; LS-IDN-011 (warning) names of cases or readers are
+    similar; LS-COH-040 (warning) files that are not read.
 
     Raises:
         InputError: LS-LAB-023 `labels` or `reference` is not a folder, LS-LAB-008 both readers have the same name,
