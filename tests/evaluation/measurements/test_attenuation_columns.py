@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +53,8 @@ def ct_of(hu: Mapping[str, float]) -> np.ndarray[Any, Any]:
 
 def save(file: Path, array: np.ndarray[Any, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(nib.Nifti1Image(array.astype(np.int16 if array.dtype.kind == "f" else np.uint8), AFFINE), file)
+    values = array.astype(np.int16 if array.dtype.kind == "f" else np.uint8)
+    nib.save(nib.Nifti1Image(values, AFFINE), file)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
@@ -171,9 +173,10 @@ def test_tables_with_and_without_the_columns_are_merged(tmp_path: Path, first: s
         "without": read(tmp_path / "without.csv", row("manual"), row("other")),
     }
     order = ["with", "without"] if first == "with" else ["without", "with"]
-    merged = merge_measurements([tables[name] for name in order]).table.set_index("reader")
-    assert merged.loc["manual", HU].tolist() == [55.0, 56.0, 14.0, 9, 5.0, "ok"]
-    assert (merged.loc["other", "hu_status"], np.isnan(merged.loc["other", "hu_mean"])) == ("", True)
+    merged = merge_measurements([tables[name] for name in order]).table
+    rows = {str(row["reader"]): row for row in merged.to_dict("records")}
+    assert [rows["manual"][name] for name in HU] == [55.0, 56.0, 14.0, 9, 5.0, "ok"]
+    assert (rows["other"]["hu_status"], math.isnan(rows["other"]["hu_mean"])) == ("", True)
 
 
 def test_two_attenuations_of_one_reader_are_rejected(tmp_path: Path) -> None:
@@ -195,3 +198,9 @@ def test_cells_of_a_table_by_hand(tmp_path: Path, cells: str, code: str | None) 
         return
     with pytest.raises(InputError, match=code):
         read_measurements(file)
+
+
+def test_one_page_documents_every_column() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    section = page.split("\n## measurements.csv\n")[1].split("\n## ")[0]
+    assert not [name for name in COLUMNS if f"`{name}`" not in section]

@@ -136,7 +136,7 @@ def test_one_percent_of_the_core_at_a_limit_of_the_window_is_clipped() -> None:
 def test_the_limits_are_those_of_a_ct_that_was_clipped() -> None:
     rng = np.random.default_rng(0)
     hu = np.concatenate([rng.normal(-1000, 20, (4, 60, 60)), rng.normal(60, 300, (4, 60, 60))]).astype(np.int16)
-    geometry = grid_of(hu.shape, (5, 1, 1))  # type: ignore[arg-type]
+    geometry = grid_of(hu.shape, (5, 1, 1))
     assert KnownCT.of(CTVolume(hu, geometry)).limits == ()
     assert KnownCT.of(CTVolume(hu.clip(-125, 275), geometry)).limits == (-125, 275)
 
