@@ -63,7 +63,7 @@ class Arm:
         return f"recipe_{self.name}"
 
 
-BASE: Final = Arm("base", "", "`phantom_randomised` with the encoder of `network=small`")
+BASE: Final = Arm("base", "", "`phantom_randomised`")
 CHANGES: Final = (
     Arm("affine", "augmentation", "`augmentation=affine` instead of `full`"),
     Arm("nnunet_augmentation", "augmentation", "`augmentation=nnunet` instead of `full`", 0.17),
@@ -72,7 +72,7 @@ CHANGES: Final = (
     Arm("no_ema", "EMA", "no moving average of the weights"),
     Arm("balanced", "sampler", "`sampler=balanced` instead of `by_size`", 0.17),
     Arm("one_slice", "input slices", "`slices.count=1` instead of 3"),
-    Arm("regnetx", "network", "`network.encoder=regnetx_002 network.pyramid_channels=64`", 0.27),
+    Arm("regnetx", "network", "`network.encoder=regnetx_002 network.pyramid_channels=64 optimizer.lr=2e-3`", 0.27),
     Arm("two_mm", "resolution", "`slices.pixel_mm=2` instead of 3", 0.27),
 )
 """The arms that are compared with the base."""

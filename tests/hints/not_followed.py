@@ -49,7 +49,9 @@ NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
         "LS-REP-056 057",  # tests/evaluation/reporting/test_failures.py
         "LS-REP-058 059 060 065",  # tests/evaluation/reporting/test_cross_validation.py and test_report.py
         "LS-REP-066",  # tests/evaluation/measurements/test_probability_maps.py
+        "LS-MEA-035",  # tests/evaluation/measurements/test_attenuation_columns.py
         "LS-REP-061",  # tests/evaluation/reporting/test_body_size.py
+        "LS-REP-067 068 069",  # tests/evaluation/reporting/test_attenuation_table.py
         "LS-REP-053",  # tests/evaluation/test_many_cases.py
         "LS-SPL-015",  # tests/evaluation/reporting/test_cross_validation.py
         "LS-SPL-013",  # tests/evaluation/test_many_cases.py

@@ -106,7 +106,7 @@ def predict(*, input: StrPath, output: StrPath, model: StrPath | Sequence[StrPat
 
 
 def measure(*, labels: StrPath, output: StrPath, **keys: Any) -> Measured:
-    """Measure volumes, overlap and surface distances of label maps from any system.
+    """Measure volumes, overlap, surface distances and attenuation of label maps from any system.
 
     Args:
         labels: folder of label maps.

@@ -1,4 +1,4 @@
-"""measure volumes, overlap and surface distances of label maps from any system.
+"""measure volumes, overlap, surface distances and attenuation of label maps from any system.
 
 All values are measured on the grid of the label map; a reference must have the same grid.
 
@@ -12,7 +12,8 @@ inputs
                 <case_id>/ with a binary mask per organ, liver.nii.gz and spleen.nii.gz, as written by TotalSegmentator
   reference=    folder of reference label maps with the same names, apart from words such as seg (segmentation-0 for
                 volume-0), or in folders <case_id>/; default: the label maps of cohort=
-  cohort=       patients, conditions, sites, and the structures that each reference covers
+  cohort=       patients, conditions, sites, and the structures that each reference covers; its CT scans give the
+                attenuation of the organs
   label_values= meaning of the voxel values of labels=: liverspleen, amos, btcv, chaos_ct, chaos_mr, flare, msd_liver,
                 msd_spleen, totalsegmentator, or a map such as {5: liver, 1: spleen}; reference_values= likewise.
                 Default: dataset.json or dseg.tsv in the folder, or dataset.json one folder above, else liverspleen
@@ -22,7 +23,8 @@ inputs
 
 outputs, in output=
   measurements.csv   one row per case, structure and reader: volume_cm3, volume_soft_cm3, volume_status, reference,
-                     dss, iou, hd95_mm, assd_mm, nsd, ...
+                     dss, iou, hd95_mm, assd_mm, nsd, ...; with cohort= also hu_mean, hu_median, hu_sd of the core of
+                     the organ, its label eroded by 5 mm, and hu_status, why they are undefined
   volumes.csv        the volumes in wide format, one row per case
   calibration.csv    with probabilities= and a reference: sums by bin, from which report computes ECE, Brier score and
                      reliability diagrams

@@ -32,8 +32,8 @@ outputs, in output=
   <case_id>_dseg.dcm      for DICOM, the label map as DICOM-SEG
   <case_id>_liver_probability.nii.gz, <case_id>_spleen_probability.nii.gz
                           with probabilities=true, values from 0 to 1; for DICOM also <case_id>_probability.dcm
-  measurements.csv        volumes with their status, in the format of liverspleen measure; the reader name is `dla`
-                          (deep learning algorithm)
+  measurements.csv        volumes with their status and attenuation in HU, in the format of liverspleen measure; the
+                          reader name is `dla` (deep learning algorithm)
   volumes.csv             the volumes in wide format, one row per case
   review.csv              all cases; those that need a review are first, with the reason
   dseg.tsv, slicer.ctbl, itksnap.txt, dataset_description.json   names and colours for BIDS, 3D Slicer, ITK-SNAP

@@ -10,9 +10,11 @@ examples
 
 inputs
   measurements=   case_id, patient_id, dataset, condition, site, structure, reader, volume_cm3, volume_status,
-                  reference, dss; only case_id, structure, reader and volume_cm3 are required
+                  reference, dss; only case_id, structure, reader and volume_cm3 are required; hu_mean and
+                  hu_status give the table of attenuation
                   a calibration.csv beside it (liverspleen measure probabilities=) adds the calibration of probabilities
-  cohort=         cohort.csv: age, sex, condition, slice thickness and phase for Table 1, counts for Figure 1
+  cohort=         cohort.csv: age, sex, condition, slice thickness and phase for Table 1, counts for Figure 1;
+                  attenuation by phase
   split=          split.csv of that cohort, or the folder with fold0.csv, fold1.csv, ...: its patients in Figure 1, and
                   tables of the development cases that were measured and are on a validation side, by fold
   exclusions=     CSV of reason,count: patients excluded before the cohort; the reason assessed is the number of all

@@ -16,6 +16,7 @@ from liverspleen.evaluation.measurements.table import (
     write_measurements,
     write_volumes,
 )
+from liverspleen.evaluation.metrics.attenuation import Attenuation, KnownCT, organ_attenuation
 from liverspleen.evaluation.metrics.overlap import Overlap, dss, overlaps
 from liverspleen.evaluation.metrics.surface import SurfaceDistances, surface_distances
 from liverspleen.evaluation.metrics.volume import volume_cm3
@@ -47,6 +48,7 @@ from liverspleen.evaluation.statistics.volume_change import VolumeChange, volume
 
 __all__ = [
     "ICC",
+    "Attenuation",
     "BlandAltman",
     "BootstrapInterval",
     "Calibration",
@@ -55,6 +57,7 @@ __all__ = [
     "Dunn",
     "Equivalence",
     "Interval",
+    "KnownCT",
     "KnownRC",
     "KruskalWallis",
     "Measured",
@@ -87,6 +90,7 @@ __all__ = [
     "measure_case",
     "measure_folder",
     "merge_measurements",
+    "organ_attenuation",
     "overlaps",
     "percentage_rc",
     "plan_loa",

@@ -13,10 +13,11 @@ from liverspleen.cohort.scans import ScanCase, write_case_probabilities, write_c
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.measure_case import DLA, measure_case
 from liverspleen.evaluation.measurements.table import Measurement
+from liverspleen.evaluation.metrics.attenuation import KnownCT
 from liverspleen.evaluation.metrics.volume import truncated_faces
 from liverspleen.formats import SIDECAR
 from liverspleen.imaging.nifti import write_label_map, write_probability_map
-from liverspleen.imaging.volume import LabelMap
+from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_sidecar
 from liverspleen.inference.case_picture import write_case_picture
 from liverspleen.inference.postprocessing import postprocess, reject_unknown
@@ -147,7 +148,7 @@ def _predict(
     label_map = done.label_map
     if not any(label_map.count(organ) for organ in label_map.covered):
         warnings = (*warnings, _nothing_found(scan, label_map))
-    rows = _measured(scan.case, label_map, segmented)
+    rows = _measured(scan.case, label_map, segmented, ct)
     covered = [o.key for o in label_map.covered]
     signs = review(label_map, ct, segmented.flip_dss, segmented.member_dss)
     faces = {o.key: list(truncated_faces(label_map, o)) for o in label_map.covered}
@@ -188,10 +189,10 @@ def _predict(
     return (*warnings, *dict.fromkeys(note for note in notes if note is not None))
 
 
-def _measured(case: Case, label_map: LabelMap, segmented: Segmented) -> tuple[Measurement, ...]:
-    """Return the rows of a case, with the sums of probabilities if they were computed."""
+def _measured(case: Case, label_map: LabelMap, segmented: Segmented, ct: CTVolume) -> tuple[Measurement, ...]:
+    """Return the rows of a case, with the attenuation, and the sums of probabilities if they were computed."""
     soft = {o.key: volume for o, volume in (segmented.volume_soft_cm3 or {}).items()}
-    rows = measure_case(case, {DLA: label_map})
+    rows = measure_case(case, {DLA: label_map}, ct=KnownCT.of(ct))
     return tuple(replace(row, volume_soft_cm3=soft.get(row.structure)) for row in rows)
 
 

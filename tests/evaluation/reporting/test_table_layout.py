@@ -6,7 +6,8 @@ import pytest
 
 from liverspleen.evaluation.reporting.cells import Address, Cell
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport
-from liverspleen.evaluation.reporting.table_forms import FORMS, PARTS, TableForm
+from liverspleen.evaluation.reporting.table_form import PARTS, TableForm
+from liverspleen.evaluation.reporting.table_forms import FORMS
 from liverspleen.evaluation.reporting.table_layout import layouts
 
 

@@ -62,13 +62,23 @@ def _range_issues(scan: ScanSummary) -> Iterator[Issue]:
         yield finding("note", "LS-IMG-015", message, "no action is needed: the value is below every intensity window")
 
 
-def _window_issues(scan: ScanSummary) -> Iterator[Issue]:
+def clip_limits(scan: ScanSummary) -> tuple[int | None, int | None]:
+    """Return the lowest and the highest value of a CT if its values end abruptly there; None for an end that does not.
+
+    A minimum as low as air, and a maximum at the end of the scale of a scanner, are no limits.
+    """
     if _is_synthetic(scan):
-        return
+        return None, None
     lowest, highest = scan.ends
     low_cut = lowest > _CUT_AIR_HU and _is_spike(scan, lowest, 1)
     high_cut = highest < _SATURATION_HU and _is_spike(scan, highest, -1)
+    return lowest if low_cut else None, highest if high_cut else None
+
+
+def _window_issues(scan: ScanSummary) -> Iterator[Issue]:
+    low_cut, high_cut = (limit is not None for limit in clip_limits(scan))
     if low_cut or high_cut:
+        lowest, highest = scan.ends
         low, high = scan.fraction(lowest, lowest), scan.fraction(highest, highest)
         message = (
             f"values end abruptly at {lowest} ({low:.1%} of the voxels) and {highest} ({high:.2%}): they were clipped"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _WORDS: Final = ("dataset", "condition", "site", "structure")
 _MAY_BE_MISSING: Final = (
-    *("patient_id", "dataset", "condition", "site", "structure", "volume_status", "reference", "surface"),
+    *("patient_id", "dataset", "condition", "site", "structure", "volume_status", "reference", "surface", "hu_status"),
     *NUMBERS,
 )
 """Columns in which a word such as `NA` is no value; a case or a reader may be named so."""

@@ -20,6 +20,7 @@ from liverspleen.cohort.skipped_files import skipped_files
 from liverspleen.cohort.spellings import spelling_issues, spellings
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.calibration_table import CaseCalibration
+from liverspleen.evaluation.measurements.known_ct import known_ct
 from liverspleen.evaluation.measurements.map_findings import (
     anatomy_issues,
     cropped_issue,
@@ -40,6 +41,7 @@ from liverspleen.evaluation.measurements.measure_case import (
 )
 from liverspleen.evaluation.measurements.probability_folder import ProbabilityFolder
 from liverspleen.evaluation.measurements.table import Measurement, frame_of
+from liverspleen.evaluation.metrics.attenuation import KnownCT
 from liverspleen.imaging.files import ENDINGS, read_label_map, stated_organs
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.lattice import common_grid
@@ -91,21 +93,20 @@ def measure_folder(
     The label map of a case is `<case_id>.nii.gz` (or of another image format), `<case_id>_dseg.nii.gz`, the only file
     whose name differs in words such as `seg` (`label_files`), or in a folder `<case_id>`, masks or one file such as
     `segmentation.nii.gz`. References are the files of the same case in the folder `reference`, or else the label maps
-    of `cohort`; both are optional. With a cohort, every case of its `datasets` (all if empty) is expected, and each map
-    must be on the grid of its CT. Without a cohort, the cases are those of the folder (and of `reference`, if given).
-    `label_values` and `reference_values` give the meaning of voxel values; None: that of a file beside the label maps,
-    or else the values of liverspleen (`meaning_in`). The label maps of a cohort always have the values of liverspleen.
-    `probabilities` is a folder of probability maps of the same cases (`probability_files`), with values from 0 to 1 or
-    in `percent`; they give the soft volumes and, with a reference, `calibrations`. A bad case does not stop the others.
-    A missing label map is an error of its case, or with `allow_missing` a warning and a score of 0. `workers` is the
-    number of processes; each measures one case at a time. Rows are in the order of the cases. `on_case` is called with
-    each case_id after its measurement. Issues of the rows of the cohort are not repeated.
+    of `cohort`; both are optional. With a cohort, every case of its `datasets` (all if empty) is expected, each map
+    must be on the grid of its CT, which gives the attenuation. Without a cohort, the cases are those of the folder (and
+    of `reference`, if given). `label_values` and `reference_values` give the meaning of voxel values; None: that of a
+    file beside the label maps, or else the values of liverspleen (`meaning_in`). The label maps of a cohort always have
+    the values of liverspleen. `probabilities` is a folder of probability maps of the same cases (`probability_files`),
+    with values from 0 to 1 or in `percent`; they give the soft volumes and, with a reference, `calibrations`. A bad
+    case does not stop the others. A missing label map is an error of its case, or with `allow_missing` a warning and a
+    score of 0. `workers` is the number of processes; each measures one case at a time. Rows are in the order of the
+    cases. `on_case` is called with each case_id after its measurement. Issues of the cohort are not repeated.
 
-    Issues: those of reading, and of `ProbabilityFolder`; LS-LAB-005 label map of a case is missing; LS-LAB-006
-    (warning) label map without a case;
-    LS-LAB-007 two files for one case; LS-LAB-010 a worker process died; LS-IDN-010 a case has names of different
-    Unicode characters and is not measured; LS-IDN-011 (warning) names of cases or readers are similar; LS-COH-040
-    (warning) files that are not read.
+    Issues: those of reading, `known_ct` and `ProbabilityFolder`; LS-LAB-005 label map missing; LS-LAB-006 (warning)
+    label map without a case; LS-LAB-007 two files for one case; LS-LAB-010 a worker process died; LS-IDN-010 a case has
+    names of different Unicode characters and is not measured; LS-IDN-011 (warning) names of cases or readers are
+    similar; LS-COH-040 (warning) files that are not read.
 
     Raises:
         InputError: LS-LAB-023 `labels` or `reference` is not a folder, LS-LAB-008 both readers have the same name,
@@ -262,6 +263,7 @@ class _ReferenceOptions(TypedDict):
     reference: LabelMap | None
     reference_reader: str
     surface: SurfaceMetrics | None
+    ct: KnownCT | None
 
 
 @dataclass(frozen=True)
@@ -318,10 +320,13 @@ class _MeasurementTask:
                 issues += rejected.issues
         if any(issue.severity == "error" for issue in issues):
             return Measured((), tuple(issues))
+        ct, found = known_ct(case)
+        issues += found
         options: _ReferenceOptions = {
             "reference": reference,
             "reference_reader": self.reference_reader,
             "surface": self.surface,
+            "ct": ct,
         }
         try:
             if label_map is None:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
-from liverspleen.cohort.checks import on_grid
+from liverspleen.cohort.checks import grid_issues, on_grid
 from liverspleen.cohort.composition import measured_origin
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import InputError
 from liverspleen.evaluation.measurements.table import Measurement
+from liverspleen.evaluation.metrics.attenuation import KnownCT, organ_attenuation
 from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
 from liverspleen.evaluation.metrics.surface import Definition, SurfaceDistances, organ_surface_distances
 from liverspleen.evaluation.metrics.volume import ABSENT, organ_volume_cm3, volume_statuses
@@ -42,6 +43,7 @@ def measure_case(
     reference_reader: str = MANUAL,
     surface: SurfaceMetrics | None = WITH_SURFACES,
     cropped: bool = False,
+    ct: KnownCT | None = None,
 ) -> list[Measurement]:
     """Return the rows of one case: volume of each organ by each reader, with overlap and surface metrics.
 
@@ -50,10 +52,11 @@ def measure_case(
     the `labelled_structures` of the case, or that a label map does not cover, is unknown, not absent: the reference
     reader has no row for it, and another reader only if it has voxels; this row has no reference. If `case` is only an
     id, it is its own patient, and every organ is labelled. `cropped`: the grid is a box around the labels, so that its
-    faces do not truncate organs.
+    faces do not truncate organs. `ct`: the CT of the label maps, from which each row gets the attenuation of its organ
+    (`organ_attenuation`).
 
     Raises:
-        InputError: LS-GEO-003, LS-GEO-004 a label map is not on the grid of the reference.
+        InputError: LS-GEO-003, LS-GEO-004 a label map is not on the grid of the reference, or of the CT.
 
     >>> import numpy as np
     >>> from liverspleen.imaging import Geometry
@@ -68,12 +71,12 @@ def measure_case(
     for reader, label_map in reader_maps.items():
         if reference is None:
             known = (organ for organ in label_map.covered if organ in labelled or label_map.count(organ))
-            rows += _rows(case, reader, label_map, known, cropped=cropped)
+            rows += _rows(case, reader, label_map, known, cropped=cropped, ct=ct)
         else:
-            own = _rows(case, reader, label_map, label_map.covered, cropped=cropped)
+            own = _rows(case, reader, label_map, label_map.covered, cropped=cropped, ct=ct)
             rows += _compared(case, own, label_map, reference, reference_reader, labelled, surface)
     if reference is not None:
-        rows += _rows(case, reference_reader, reference, labelled, cropped=cropped)
+        rows += _rows(case, reference_reader, reference, labelled, cropped=cropped, ct=ct)
     return rows
 
 
@@ -132,11 +135,13 @@ def missing_case(
     reference: LabelMap | None,
     reference_reader: str = MANUAL,
     surface: SurfaceMetrics | None = WITH_SURFACES,
+    ct: KnownCT | None = None,
 ) -> list[Measurement]:
     """Return the rows of a case whose label map is missing: no volume, and scores of 0 if the reference has voxels.
 
     The reader has rows for structures that its label maps cover; the reference has its own rows. `volume_status` is
-    `absent` and the volume is empty: it was not measured, which differs from a volume of 0.
+    `absent` and the volume is empty: it was not measured, which differs from a volume of 0. The reader has no
+    attenuation, and the reference that of `ct`.
     """
     rows = []
     labelled = _labelled(case, reference)
@@ -151,7 +156,7 @@ def missing_case(
                 row = replace(row, nsd=zero, nsd_tolerance_mm=surface.tolerance_mm, surface=surface.definition)
         rows.append(row)
     if reference is not None:
-        rows += _rows(case, reference_reader, reference, labelled)
+        rows += _rows(case, reference_reader, reference, labelled, ct=ct)
     return rows
 
 
@@ -162,9 +167,18 @@ def _labelled(case: Case | str, reference: LabelMap | None) -> tuple[Structure, 
 
 
 def _rows(
-    case: Case | str, reader: str, label_map: LabelMap, organs: Iterable[Structure], *, cropped: bool = False
+    case: Case | str,
+    reader: str,
+    label_map: LabelMap,
+    organs: Iterable[Structure],
+    *,
+    cropped: bool = False,
+    ct: KnownCT | None = None,
 ) -> list[Measurement]:
     """Return the rows of one reader for these organs, without a reference."""
+    if ct is not None and ct.volume is not None and not same_grid(ct.volume.geometry, label_map.geometry):
+        case_id = case if isinstance(case, str) else case.case_id
+        raise InputError(grid_issues(case_id, label_map.geometry, ct.volume.geometry, file=None, against="its CT"))
     statuses = volume_statuses(label_map, cropped=cropped)
     return [
         replace(
@@ -172,6 +186,7 @@ def _rows(
             volume_cm3=organ_volume_cm3(label_map, organ),
             volume_status=statuses[organ],
             voxels=label_map.count(organ),
+            **({} if ct is None else asdict(organ_attenuation(label_map, ct, organ))),
         )
         for organ in organs
     ]

@@ -10,7 +10,7 @@ from typing import Any, Final
 from liverspleen.cohort.spellings import spelling_issues, spellings_between
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.table import MOST_ROWS, Measurements, too_many_rows
-from liverspleen.evaluation.measurements.validation import IDS, NUMBERS
+from liverspleen.evaluation.measurements.validation import HU_COLUMNS, IDS, NUMBERS
 
 _CASE_COLUMNS: Final = ("patient_id", "dataset", "condition", "site")
 _KEY: Final = ("case_id", "structure", "reader", "reference")
@@ -22,8 +22,9 @@ Row = dict[str, Any]
 def merge_measurements(tables: Sequence[Measurements]) -> Measurements:
     """Merge all rows in one table; a row that is in several tables is kept once.
 
-    If a table has no patient, dataset, condition or site for a case, the value comes from another table. The vocabulary
-    is that of the first table.
+    If a table has no patient, dataset, condition or site for a case, the value comes from another table, and so do the
+    columns of the attenuation, which a table has only if it was measured with the CT. The vocabulary is that of the
+    first table.
 
     Raises:
         InputError: LS-CMP-001 two tables have different numbers of one reader for the same structure of a case,
@@ -52,6 +53,7 @@ def merge_measurements(tables: Sequence[Measurements]) -> Measurements:
         key = tuple(row[name] for name in _KEY)
         known_source, known = kept.setdefault(key, (source, row))
         if known is not row:
+            _share_attenuation(known, row)
             issues += _differences(known, row, NUMBERS, known_source, source)
         elif volumes.setdefault(key[:3], (source, row))[1] is not row:
             other_source, other = volumes[key[:3]]
@@ -96,6 +98,13 @@ def _facts(origins: Sequence[tuple[Path | None, Row]]) -> tuple[dict[str, Row], 
                 message = f"column {name!r}: {row[name]!r} differs from {known[name]!r} in another table"
                 issues.append(Issue("LS-CMP-002", message, "measure all readers with the same cohort", case_id, source))
     return facts, issues
+
+
+def _share_attenuation(known: Row, row: Row) -> None:
+    """Give the attenuation of two rows of the same label map to both, if one of them was measured without the CT."""
+    for first, second in ((known, row), (row, known)):
+        if not first["hu_status"] and math.isnan(first["hu_mean"]):
+            first.update({name: second[name] for name in HU_COLUMNS})
 
 
 def _differences(

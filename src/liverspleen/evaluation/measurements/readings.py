@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
 from liverspleen.errors import InputError, Issue, counted
@@ -22,7 +22,7 @@ METRICS: Final = ("hd95_mm", "assd_mm", "nsd")
 _CASE_COLUMNS: Final = ("patient_id", "dataset", "condition", "site")
 _READ: Final = (
     *("case_id", *_CASE_COLUMNS, "structure", "reader", "volume_cm3", "volume_status", "reference", "dss"),
-    *(*METRICS, "nsd_tolerance_mm", "surface", "origin"),
+    *(*METRICS, "nsd_tolerance_mm", "surface", "origin", "hu_mean", "hu_core_mm", "hu_status"),
 )
 PREFERRED: Final = ("dla", "manual")
 _TABLES: Final = ("Tables 2 and 3", "Table 4 and reproducibility")  # in the order of `Vocabulary.tests`
@@ -56,11 +56,20 @@ class SurfaceDefinition:
         return f"surface {self.surface or 'not stated'}, NSD tolerance {tolerance}"
 
 
+class CoreHU(NamedTuple):
+    """Mean attenuation of an organ in HU (NaN if undefined), distance of the erosion (NaN if not stated), status."""
+
+    mean: float
+    core_mm: float
+    status: str
+
+
 @dataclass(frozen=True)
 class Readings:
     """Measurements by key: volumes by (case, structure, reader), scores by (case, structure, reader, reference).
 
-    `scores` contains the DSS, `distances` the surface metrics by name, `surfaces` their definitions.
+    `scores` contains the DSS, `distances` the surface metrics by name, `surfaces` their definitions. `attenuations` has
+    the structures that were measured with the CT.
     `vocabulary` gives the order of datasets, conditions and sites.
     """
 
@@ -71,6 +80,7 @@ class Readings:
     distances: dict[str, dict[tuple[str, str, str, str], float]]
     surfaces: dict[tuple[str, str, str, str], SurfaceDefinition]
     vocabulary: Vocabulary
+    attenuations: dict[tuple[str, str, str], CoreHU] = field(default_factory=dict)
 
     @property
     def readers(self) -> tuple[str, ...]:
@@ -110,6 +120,8 @@ def readings_of(measurements: Measurements) -> Readings:
         key = (case_id, row["structure"], row["reader"])
         readings.volumes[key] = row["volume_cm3"]
         readings.statuses[key] = row["volume_status"]
+        if row["hu_status"] or not math.isnan(row["hu_mean"]):
+            readings.attenuations[key] = CoreHU(row["hu_mean"], row["hu_core_mm"], row["hu_status"])
         if row["reference"]:
             compared = (*key, row["reference"])
             readings.scores[compared] = row["dss"]

@@ -22,6 +22,9 @@ program that writes this file gets every table of the report.
 | `volume_error_cm3`, `volume_error_pct` | reader minus reference, and the same in percent of the reference |
 | `hd95_mm`, `assd_mm`, `nsd` | 95th percentile and mean of the surface distances, normalised surface Dice |
 | `nsd_tolerance_mm`, `surface` | tolerance of the `nsd`; `voxel` or `area`, see the module `surface` |
+| `hu_mean`, `hu_median`, `hu_sd` | attenuation of the core of the organ in HU; empty if undefined or without a CT |
+| `hu_voxels`, `hu_core_mm` | voxels of the core, and the distance by which the label was eroded |
+| `hu_status` | one of `HU_STATUSES` in the module `attenuation`; empty without a CT |
 | `origin` | `phantom` for a synthetic CT, which a report states at its top; else empty |
 
 `case_id`, `structure`, `reader` and `volume_cm3` are required; all other columns may be empty or missing, and unknown
@@ -44,6 +47,7 @@ from liverspleen.delimited import records_of
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.hand_written import tidied, unit_notes
 from liverspleen.evaluation.measurements.validation import (
+    HU_COLUMNS,
     NUMBERS,
     Record,
     check_header,
@@ -93,6 +97,7 @@ COLUMNS: Final = (
     "nsd",
     "nsd_tolerance_mm",
     "surface",
+    *HU_COLUMNS,
     "origin",
 )
 
@@ -127,6 +132,12 @@ class Measurement:
     surface: str = ""
     origin: str = ""
     volume_soft_cm3: float | None = None
+    hu_mean: float | None = None
+    hu_median: float | None = None
+    hu_sd: float | None = None
+    hu_voxels: int | None = None
+    hu_core_mm: float | None = None
+    hu_status: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,7 +177,7 @@ def frame_of(rows: Iterable[Measurement]) -> pandas.DataFrame:
 def write_measurements(path: StrPath, rows: Iterable[Measurement]) -> None:
     """Write the rows to a file that appears only when complete; undefined numbers are empty fields.
 
-    The column `origin` is written only if a row has one.
+    The column `origin` is written only if a row has one, and the columns of the attenuation only if a CT was known.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "measurements.csv"
@@ -175,7 +186,9 @@ def write_measurements(path: StrPath, rows: Iterable[Measurement]) -> None:
     'A1,P1,,,,liver,manual,1243.285,,ok,,,,,,,,,,,,'
     """
     listed = list(rows)
-    names = [name for name in COLUMNS if name != "origin" or any(row.origin for row in listed)]
+    unused = set() if any(row.hu_status for row in listed) else {*HU_COLUMNS}
+    unused |= set() if any(row.origin for row in listed) else {"origin"}
+    names = [name for name in COLUMNS if name not in unused]
     with complete_file(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
         handle.write(csv_line(names))
         handle.writelines(csv_line(getattr(row, name) for name in names) for row in listed)

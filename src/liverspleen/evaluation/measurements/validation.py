@@ -10,6 +10,7 @@ from typing import Final
 
 from liverspleen.cohort.spellings import spelling_issues, spellings_by_kind
 from liverspleen.errors import InputError, Issue, counted
+from liverspleen.evaluation.metrics.attenuation import HU_STATUSES
 from liverspleen.evaluation.metrics.volume import STATUSES
 from liverspleen.organs import ORGAN_KEYS
 
@@ -36,12 +37,20 @@ _RANGES: Final[dict[str, tuple[Callable[[float], bool], str]]] = {
     "assd_mm": _NOT_NEGATIVE,
     "nsd": _FRACTION,
     "nsd_tolerance_mm": _NOT_NEGATIVE,
+    "hu_mean": _ANY,
+    "hu_median": _ANY,
+    "hu_sd": _NOT_NEGATIVE,
+    "hu_voxels": _NOT_NEGATIVE,
+    "hu_core_mm": _NOT_NEGATIVE,
 }
 NUMBERS: Final = tuple(_RANGES)
 """The columns with numbers; only `volume_cm3` is required."""
 _CODES: Final = {"volume_cm3": "LS-MEA-006", "dss": "LS-MEA-007"}
-_COMPARISON_COLUMNS: Final = tuple(name for name in NUMBERS if name not in ("volume_cm3", "volume_soft_cm3", "voxels"))
-_OPTIONAL: Final = dict.fromkeys((*_CASE_COLUMNS, "volume_status", "reference", *NUMBERS), "")
+HU_COLUMNS: Final = ("hu_mean", "hu_median", "hu_sd", "hu_voxels", "hu_core_mm", "hu_status")
+"""The columns of the attenuation, see the module `attenuation`."""
+_OF_ONE_READER: Final = ("volume_cm3", "volume_soft_cm3", "voxels", *HU_COLUMNS)
+_COMPARISON_COLUMNS: Final = tuple(name for name in NUMBERS if name not in _OF_ONE_READER)
+_OPTIONAL: Final = dict.fromkeys((*_CASE_COLUMNS, "volume_status", "reference", "hu_status", *NUMBERS), "")
 
 Row = dict[str, str]
 
@@ -156,6 +165,9 @@ def _row_issues(number: int, row: Row, path: Path) -> Iterator[Issue]:
     if unknown := sorted(set(filter(None, row["volume_status"].split(";"))).difference(STATUSES)):
         message = f"unknown status {', '.join(map(repr, unknown))}, expected one or more of {', '.join(STATUSES)}"
         yield issue("LS-MEA-009", "volume_status", message, "use these statuses, joined by ';'")
+    if row["hu_status"] not in ("", *HU_STATUSES):
+        message = f"unknown status {row['hu_status']!r}, expected one of {', '.join(HU_STATUSES)}"
+        yield issue("LS-MEA-009", "hu_status", message, "use one of these statuses, or leave it empty without a CT")
 
 
 def _repeated_keys(rows: list[tuple[int, Row]], path: Path) -> Iterator[Issue]:

@@ -57,6 +57,7 @@ from liverspleen.evaluation.reporting.supplement import (
     reliabilities,
     supplement,
 )
+from liverspleen.evaluation.reporting.supplement.attenuation import attenuation
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
 from liverspleen.evaluation.statistics.differences import Scale
 from liverspleen.evaluation.statistics.reproducibility import PercentageRC
@@ -122,9 +123,10 @@ def statistical_report(
 
     The default is the only pair of readers that the file compares, or `dla` against `manual`. A table without any
     defined number is omitted, and a case without a row or a value is excluded from its tables; a note reports both. The
-    cohort adds strata of slice thickness and the known absence of a spleen to the table of failures, and volumes by
-    body size. The splits, folds of a cross-validation or one split, give the development cases tables of their own, see
-    `cross_validation`. `calibrations` (`read_calibration`) add the table of calibration and its figures.
+    cohort adds strata of slice thickness and the known absence of a spleen to the table of failures, volumes by body
+    size, and the attenuation by phase. The splits, folds of a cross-validation or one split, give the development cases
+    tables of their own, see `cross_validation`. `calibrations` (`read_calibration`) add the table of calibration and
+    its figures.
 
     Raises:
         InputError: a given reader is not in the measurements, several pairs of readers are compared and none is
@@ -148,7 +150,8 @@ def statistical_report(
     in_tests = {e.case_id: e for e in (*first, *second)}
     repeated = tuple(in_tests[case] for case in sorted(in_tests))
     repeats, single = repeatability(readings, repeated, pairs, _readers_in_order(readings, repeated, readers))
-    notes += single
+    attenuations, about_hu = attenuation(readings, first, _readers_in_order(readings, first, readers), cohort)
+    notes += single + about_hu
     agreements: tuple[Agreement, ...] = ()
     surfaces: tuple[SurfaceDefinition, ...] = ()
     reliable: tuple[Reliability, ...] = ()
@@ -156,7 +159,7 @@ def statistical_report(
         message = "no reader is compared with a reference, which Tables 2 to 4 need"
         hint = "give reader= and reference=, or add rows with a reference to the measurements"
         notes.append(Note("LS-REP-021", message, hint))
-        made = [*reproducibility, *repeats]
+        made = [*reproducibility, *repeats, *attenuations]
     else:
         known = () if cohort is None else cohort.cases
         results = ReportResults(
@@ -176,6 +179,7 @@ def statistical_report(
             *reproducibility,
             *supplement(results),
             *repeats,
+            *attenuations,
         ]
         agreements, reliable = _agreements(results), reliabilities(results)
         if validated.examinations:

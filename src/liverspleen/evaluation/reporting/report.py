@@ -25,7 +25,8 @@ from liverspleen.evaluation.reporting.formatting import LOA_DIGITS, fixed, with_
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport, statistical_report
 from liverspleen.evaluation.reporting.phantom_notes import PHANTOM_CODE
 from liverspleen.evaluation.reporting.study import Study, StudyResults, study_results
-from liverspleen.evaluation.reporting.table_forms import FORMS, PARTS
+from liverspleen.evaluation.reporting.table_form import PARTS
+from liverspleen.evaluation.reporting.table_forms import FORMS
 from liverspleen.evaluation.reporting.table_layout import TableLayout, layouts
 from liverspleen.evaluation.reporting.writers.output_files import possible_table_files, table_files, write_files
 from liverspleen.formats import REPORT

@@ -5,11 +5,12 @@ To add a table, add an entry to `FORMS`; the `address.table` of its cells is the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from dataclasses import replace
+from typing import Final
 
+from liverspleen.evaluation.metrics.attenuation import LEAST_CM3
 from liverspleen.evaluation.metrics.probabilities import BOX_MARGIN_MM
+from liverspleen.evaluation.reporting.table_form import TableForm
 from liverspleen.evaluation.statistics.calibration import BINS
 from liverspleen.evaluation.statistics.intervals import LOA_MULTIPLIER
 from liverspleen.organs import ORGANS, RATIO_KEY, RATIO_OF
@@ -26,34 +27,6 @@ _ROW_LABELS: Final = {
     **{f"dss_{key}": label for key, label in SCORE_LABELS.items()},
     **{f"loa_{key}": f"{label}, 95 % LOA (%)" for key, label in INDEX_LABELS.items()},
 }
-
-Part = Literal["paper", "additional"]
-PARTS: Final[dict[Part, str]] = {"paper": "Tables", "additional": "Additional tables"}
-"""The parts of a report and their headings."""
-
-
-@dataclass(frozen=True)
-class TableForm:
-    """Title, labels and footnote of one table; `title` and `footnote` can contain `{reader}`, `{reference}`, `{sites}`.
-
-    `row_notes` are sentences that follow the footnote if a part of a row address (`nsd` in `nsd:total`) is their key.
-    A row or column without a label shows its address. A row `sex:M` combines the labels of `sex` and `M` as `Sex: M`,
-    if `sex` has a label. `by_condition`: rows can be conditions, whose labels come from the vocabulary. `columns_are`:
-    the terms of the vocabulary that the columns can be, or `folds`. `shows_n`: n is printed with the numbers; False for
-    counts.
-    """
-
-    name: str
-    title: str
-    footnote: str = ""
-    row_notes: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-    rows: Mapping[str, str] = field(default_factory=dict)
-    columns: Mapping[str, str] = field(default_factory=dict)
-    part: Part = "paper"
-    shows_n: bool = True
-    by_condition: bool = False
-    columns_are: Literal["", "datasets", "sites", "folds"] = ""
-
 
 _SUBJECTS: Final = {**INDEX_LABELS, "total": "Total"}
 _ORGANS: Final = {organ.key: organ.title for organ in ORGANS}
@@ -297,6 +270,23 @@ _ADDITIONAL: Final = (
                 for name, label in (("height", "height (cm³/m)"), ("bsa", "BSA (cm³/m²)"))
             },
             "liver_standard": "Liver volume / standard liver volume (%)",
+        },
+        part="additional",
+        by_condition=True,
+    ),
+    TableForm(
+        "attenuation",
+        "Attenuation of the organs, by reader",
+        "Mean ± SD (range) over the CT scans of the mean HU of each organ in its label without the outer millimetres "
+        f"(column hu_core_mm; at least {LEAST_CM3:g} cm³). Vessels and lesions in the label are included. Difference "
+        "and ratio are those of the two means of a CT scan. Attenuation depends on contrast phase and tube voltage. "
+        "Thresholds of fatty liver are defined for unenhanced CT and do not apply to other phases. The notes list "
+        "undefined and clipped values.",
+        rows={
+            "total": "Total",
+            **{f"{organ.key}_hu": f"{organ.title} attenuation (HU)" for organ in ORGANS},
+            "hu_difference": " minus ".join(organ.key for organ in RATIO_OF).capitalize() + " attenuation (HU)",
+            "hu_ratio": "/".join(organ.key for organ in RATIO_OF).capitalize() + " attenuation ratio",
         },
         part="additional",
         by_condition=True,

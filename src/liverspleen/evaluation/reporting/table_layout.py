@@ -10,7 +10,8 @@ from liverspleen.errors import one_line
 from liverspleen.evaluation.reporting.cells import PAIRED, Cell, by_row
 from liverspleen.evaluation.reporting.formatting import UNDEFINED
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport
-from liverspleen.evaluation.reporting.table_forms import FORMS, Part, TableForm
+from liverspleen.evaluation.reporting.table_form import Part, TableForm
+from liverspleen.evaluation.reporting.table_forms import FORMS
 from liverspleen.organs import listed
 
 

@@ -93,13 +93,15 @@ class Domes:
     right: Triple
     left: Triple
     steep: float
+    wide_mm: float  # wide domes leave little room for the heart between them
+    long_mm: float  # how far they reach to the front
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Domes:
         """Sample the domes."""
         right = as_triple((rng.normal(64, 5), rng.normal(4, 8), 0.0))
         left = as_triple((rng.normal(-68, 5), rng.normal(-2, 8), np.clip(rng.normal(-12, 11), -45, 14)))
-        return cls(right, left, float(rng.uniform(0.75, 1.3)))
+        return cls(right, left, *(float(v) for v in rng.uniform((0.75, 85, 100), (1.3, 130, 160))))
 
 
 def diaphragm_depth(space: Space, domes: Domes) -> Field:
@@ -109,7 +111,8 @@ def diaphragm_depth(space: Space, domes: Domes) -> Field:
     steep = domes.steep
     tops = []
     for x, y, z in (domes.right, domes.left):
-        u, v = (space.x - np.float32(x)) * np.float32(1 / 82), (space.y - np.float32(y)) * np.float32(1 / 84)
+        u, v = (space.x - np.float32(x)) * np.float32(1 / domes.wide_mm), space.y - np.float32(y)
+        v *= np.where(v > 0, np.float32(1 / domes.long_mm), np.float32(1 / 84))
         u *= u
         v *= v
         u += v

@@ -68,14 +68,14 @@ def _lobes(body: Body) -> Shape:
     else:
         parts += [part((40, 22, -66), (50, 52, 54), (0, 0, 20), left * 1.3, bare)]
     thick = float(rng.uniform(0.7, 1.3))
-    high, low = float(rng.uniform(-34, 4)), float(rng.uniform(-120, -84))  # below the diaphragm and the heart
+    high, low = float(rng.uniform(-18, 30)), float(rng.uniform(-120, -84))  # the diaphragm cuts off what is above it
     deep = (high + low) / 2
     parts += [part((14, 52, deep), (58, 40, (high - low) / 2), (0, 0, 10), left, bare)]
     if missing != "left":
         parts += [
             part(
-                (reach / 2 - 5, 54, high - float(rng.uniform(10, 34))),
-                (abs(reach) / 2 + 34, 30 * thick, 27 * thick),
+                (reach / 2 - 5, 54, high - float(rng.uniform(25, 55))),
+                (abs(reach) / 2 + 34, 30 * thick, 36 * thick),
                 (0, 10, -10),
                 left,
                 bare,

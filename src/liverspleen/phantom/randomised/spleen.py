@@ -29,7 +29,7 @@ def paint_spleen(body: Body, ascites_mm: float) -> None:
         return
     low, high = _SIZE[body.condition]
     size = 1.08 * float(rng.uniform(low, high) if rng.random() < 0.88 else rng.uniform(1.4, 2.7))
-    top = np.asarray(_TOP) + rng.normal(0, (4, 8, 13)) + (0.0, 0.0, body.domes.left[2] + 16)
+    top = np.asarray(_TOP) + rng.normal(0, (4, 8, 13)) + (0.0, 0.0, body.domes.left[2] + 22 - rng.exponential(14))
     found = canvas.depth(_body_of_spleen(rng, top, size), ascites_mm + 4.0, warp=body.bent(float(rng.uniform(1.5, 5))))
     if found is None:
         return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from liverspleen.evaluation.reporting.table_forms import INDEX_LABELS, SCORE_LABELS, TableForm
+from liverspleen.evaluation.reporting.table_form import TableForm
+from liverspleen.evaluation.reporting.table_forms import INDEX_LABELS, SCORE_LABELS
 
 _BY_CONDITION: Final = {**SCORE_LABELS, "total": "Total"}
 _TESTS: Final = {

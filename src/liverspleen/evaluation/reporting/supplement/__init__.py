@@ -16,6 +16,7 @@
 | `reliability` | index, index:`everyone` | `icc_a1, icc_c1, ccc` |
 | `calibration` | `ece:…`, `brier:…`, `ece_image:…`, `brier_image:…` likewise, `pooled` | structure; only with maps |
 | `body_size` | `liver_height`, `liver_bsa`, `liver_standard`, `spleen_…` with `total` and conditions | readers |
+| `attenuation` | `liver_hu`, `spleen_hu`, `hu_difference`, `hu_ratio` with `total`, conditions, phases | all readers |
 
 Each cell contains its numbers at full precision and its method. `docs/statistics.md` describes the methods with their
 sources.
