@@ -215,7 +215,10 @@ def test_help_shows_the_values_that_the_overrides_produce_by_group(capsys: pytes
     assert "network.encoder=test_resnet " in text
     assert "\n  cohort=my cohort.csv " in text
     assert "\n  output=(required) " in text
-    assert "experiment=finetune|finetune_phantom|kjr2020|nnunet_like|overfit|phantom  (selected: none)" in text
+    assert (
+        "experiment=finetune|finetune_phantom|kjr2020|nnunet_like|overfit|phantom|phantom_randomised  (selected: none)"
+        in text
+    )
 
 
 def test_help_is_also_printed_for_an_invalid_command(capsys: pytest.CaptureFixture[str]) -> None:
