@@ -172,7 +172,7 @@ def test_one_command_starts_a_training_from_the_shipped_model(
     folder: Path, box_cohort: Callable[..., Path], capsys: Captured
 ) -> None:
     cohort = box_cohort(origin=["phantom"] * 4)
-    like = ["network=small", "slices=abdomen", "slices.pixel_mm=3.0", "trainer=cpu", *SHORT[:3]]
+    like = ["experiment=phantom_randomised", "train_fraction=0.8", *SHORT[:3]]
     assert main(["train", f"cohort={cohort}", "output=first", *like]) == 0
     assert main(["export", "model=first/last.ckpt", f"output={folder}"]) == 0
     capsys.readouterr()
