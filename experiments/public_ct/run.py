@@ -1,6 +1,6 @@
 """Start model, training from scratch and nnU-Net on a cohort of patients, by the number of training patients.
 
-    python experiments/public_ct/run.py cohort=COHORT.csv start=MODEL output=FOLDER [nnunet=PYTHON] [seeds=1] ...
+    python experiments/public_ct/run.py cohort=COHORT.csv [start=MODEL] output=FOLDER [nnunet=PYTHON] [seeds=1] ...
 
 Each patient is a test patient in one of three folds. Arms: the start model as it is; trainings from scratch and from
 the start model with 1, 2, 4 and 8 patients; with nnunet= the Python of an environment with nnU-Net 2.8.1, nnU-Net 2D

@@ -10,6 +10,7 @@ from typing import Any
 
 from liverspleen.config import compose
 from liverspleen.errors import InputError, Issue
+from liverspleen.shipped import FOLDER, NAME, is_shipped, model_path
 from liverspleen.studies import given_settings, invalid_setting
 
 DEVICES = {"cpu": "cpu", "cuda": "gpu"}
@@ -26,10 +27,10 @@ class Settings:
 
     cohort: Path
     """table of patients with labels of both organs"""
-    start: Path
-    """model package or checkpoint: the start model"""
+    start: Path = FOLDER
+    """model package or checkpoint: the start model; by default the shipped model"""
     output: Path = Path("outputs/public_ct")
-    experiment: str = "phantom"
+    experiment: str = "phantom_randomised"
     """recipe of our trainings: network, loss, augmentation, learning rate"""
     steps: int = 3907
     """of our trainings. With batches of 8 they have the slices of 1250 iterations of nnU-Net, whose plans have batches
@@ -52,8 +53,9 @@ class Settings:
     @property
     def decisive(self) -> dict[str, Any]:
         """The settings that each result depends on; further sizes, seeds and arms only add results."""
-        names = ("start", "experiment", "steps", "pixel_mm", "folds", "device")
-        return {name: str(getattr(self, name)) for name in names}
+        names = ("experiment", "steps", "pixel_mm", "folds", "device")
+        start = NAME if is_shipped(self.start) else str(self.start)
+        return {"start": start, **{name: str(getattr(self, name)) for name in names}}
 
     @property
     def sizes_of_nnunet(self) -> tuple[int, ...]:
@@ -110,9 +112,13 @@ def _file(text: str) -> Path:
     return Path(text).absolute()
 
 
+def _model(text: str) -> Path:
+    return _file(str(model_path(text)))
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "cohort": _file,
-    "start": _file,
+    "start": _model,
     "output": lambda text: Path(text).absolute(),
     "experiment": str,
     "steps": _whole(1),
@@ -145,9 +151,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         except ValueError as error:
             issues.append(invalid_setting(f"{key}={text}: {error}", f"correct {key}="))
     texts = {argument.partition("=")[0] for argument in arguments}
-    for key, what in (("cohort", "COHORT.csv"), ("start", "MODEL, a model package or a checkpoint")):
-        if key not in texts:
-            issues.append(invalid_setting(f"{key}= is not given", f"give {key}={what}"))
+    if "cohort" not in texts:
+        issues.append(invalid_setting("cohort= is not given", "give cohort=COHORT.csv"))
     if "nnunet_sizes" in given and "nnunet" not in texts:
         message = "nnunet_sizes= has no effect without nnunet="
         issues.append(invalid_setting(message, "give nnunet=PYTHON, or remove nnunet_sizes="))

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from study_modules import EXPERIMENTS, study_modules
 
-from liverspleen import api
+from liverspleen import api, shipped
 from liverspleen.cli.main import main as command_line
 from liverspleen.cohort import read_cohort, read_split, write_cohort
 from liverspleen.errors import InputError
@@ -125,10 +125,13 @@ def test_a_wrong_setting_is_rejected_in_one_line(study, tmp_path, capsys, argume
     assert not (tmp_path / "out").exists()
 
 
-def test_cohort_and_start_model_are_required(study, capsys):
+def test_cohort_is_required_and_the_start_model_is_the_shipped_one(study, tmp_path, capsys):
     assert study.run.main([]) == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert [name in line for name, line in zip(("cohort= is not", "start= is not"), lines, strict=True)] == [True, True]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cohort= is not given" in line
+    settings = study.settings.read_settings([f"cohort={cohort_of(tmp_path, 12)}"])
+    assert settings.start == shipped.FOLDER
+    assert settings.decisive["start"] == "phantom"
 
 
 def test_a_cohort_with_too_few_patients_or_labels_is_rejected(study, tmp_path, capsys):
@@ -262,7 +265,8 @@ def test_the_full_study_at_a_small_size(study, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(study.trainings, "run_command", run)
     output = tmp_path / "out"
-    given = [f"cohort={table}", f"start={start}", f"output={output}", "steps=1", "pixel_mm=12", "sizes=1"]
+    given = [f"cohort={table}", f"start={start}", f"output={output}", "experiment=phantom", "steps=1"]
+    given += ["pixel_mm=12", "sizes=1"]
     assert study.run.main(given) == 0
     assert [command[0] for command in commands] == ["prepare", *["train"] * 6]
     assert "nnunet=` was not given" in capsys.readouterr().out
