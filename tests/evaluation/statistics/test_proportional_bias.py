@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -71,6 +71,7 @@ def test_a_confidence_out_of_range_raises() -> None:
         proportional_bias([1.0, 2.0, 4.0], [1.0, 3.0, 4.0], confidence=95)
 
 
+@example([(100.0, 1e-9), *[(0.0, 100.0)] * 4], "percent")  # averages that differ by rounding only, except one
 @given(st.lists(st.tuples(VALUES, VALUES), max_size=10), st.sampled_from(["absolute", "percent", "log"]))
 def test_for_any_sample_the_result_is_finite_or_has_a_reason(pairs: list[tuple[float, float]], scale: str) -> None:
     found = proportional_bias([x for x, _ in pairs], [y for _, y in pairs], scale=scale)  # type: ignore[arg-type]

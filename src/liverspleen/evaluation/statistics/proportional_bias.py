@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from liverspleen.evaluation.statistics.differences import DEFINITIONS, UNITS, Differences, Scale, paired_differences
 from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval
-from liverspleen.evaluation.statistics.samples import NOISE, Result
+from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,9 @@ def proportional_bias(
         from statsmodels.regression.linear_model import OLS
 
         # Centred averages: a large mean costs no digits. The slope does not change.
-        middle = float(sample.averages.mean())
-        design = np.column_stack([np.ones(sample.n), sample.averages - middle])
+        centred = _centred(sample.averages)
+        middle = float(sample.averages[0] - centred[0])
+        design = np.column_stack([np.ones(sample.n), centred])
         fit = OLS(sample.values, design).fit(cov_type="HC3", use_t=True)
         slope, se, t, p = (float(values[1]) for values in (fit.params, fit.bse, fit.tvalues, fit.pvalues))
         intercept = float(fit.params[0]) - slope * middle
@@ -90,6 +91,12 @@ def proportional_bias(
     )
 
 
+def _centred(averages: Floats) -> Floats:
+    """Return the averages minus their mean; the differences of close numbers are exact, their mean is not."""
+    shifted = averages - averages[0]
+    return np.asarray(shifted - shifted.mean())
+
+
 def _reason(sample: Differences) -> str | None:
     """Return why the slope or its standard error is undefined; None if both are defined."""
     if sample.n < 3:
@@ -97,7 +104,7 @@ def _reason(sample: Differences) -> str | None:
     averages = sample.averages
     if float(np.ptp(averages)) <= NOISE * float(np.abs(averages).max()):
         return "all averages are equal"
-    centred = averages - averages.mean()
+    centred = _centred(averages)
     squares = float(centred @ centred)
     if float((1 / sample.n + centred**2 / squares).max()) >= 1 - NOISE:
         return "a single pair determines the slope"
