@@ -281,6 +281,7 @@ def kinds(top: Path) -> list[Kind]:
         Kind("label map, measure", out, "*_dseg.nii.gz", lambda f: (label_maps(f), [])),
         Kind("colour tables, PNG", out, "*.[tpc]*", prediction(scans)),
         Kind("DICOM-SEG", dicom_out, "*_dseg.dcm", prediction(series)),
+        Kind("DICOM report", dicom_out, "*_measurements.dcm", prediction(series)),
         Kind("rejection", bad_out, "rejected/*.json", prediction(bad)),
         Kind("run.json, export", models, "run.json", training_record),
         Kind("import record", importing, "out/*/*.json", imported, cost=2),

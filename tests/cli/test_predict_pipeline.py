@@ -6,7 +6,9 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import highdicom
 import numpy as np
 import pytest
 from predicting import TABLES, exam, predict, results, rows, scan, volumes
@@ -61,7 +63,33 @@ def test_one_ct_has_the_same_volumes_in_each_input_format(model: Path, tmp_path:
     assert all(float(volume) > 100 for _, volume in found[0])
     assert found == [found[0]] * len(sources)
     for number, source in enumerate(sources):
-        assert len([*(tmp_path / "out" / str(number)).glob("*_dseg.dcm")]) == (source in sources[3:5] or number == 6)
+        for name in ("*_dseg.dcm", "*_measurements.dcm"):
+            assert len([*(tmp_path / "out" / str(number)).glob(name)]) == (source in sources[3:5] or number == 6)
+
+
+def test_a_dicom_report_has_the_values_of_the_table_and_is_never_written_over(model: Path, tmp_path: Path) -> None:
+    series, out = dicom(tmp_path / "series"), tmp_path / "out"
+    assert predict(model, series, out) == 0
+    (file,) = out.glob("*_measurements.dcm")
+    found: Any = highdicom.sr.srread(file).content
+    for group, row in zip(found.get_volumetric_roi_measurement_groups(), rows(out / "measurements.csv"), strict=True):
+        assert group.tracking_identifier == row["structure"]
+        stated = [float(row[column]) for column in ("volume_cm3", "hu_mean", "hu_sd")]
+        assert [measurement.value for measurement in group.get_measurements()] == pytest.approx(stated, rel=1e-6)
+    assert b"model_sha256: " in file.read_bytes()
+    assert file.name[: -len("_measurements.dcm")].encode() not in file.read_bytes()  # an id beside a name
+    before = results(out)
+    assert predict(model, series, out) == 0  # kept
+    assert results(out) == before
+    file.write_bytes(file.read_bytes().replace(b"Research use only", b"Released for use "))
+    assert predict(model, series, out) == 2
+    (rejection,) = (out / "rejected").glob("*.json")
+    assert "LS-PRD-003" in rejection.read_text()
+    assert file.name in rejection.read_text()
+    assert b"Released for use " in file.read_bytes()
+    file.unlink()
+    assert predict(model, series, out) == 0  # a missing file is written again, with the others
+    assert b"Research use only" in file.read_bytes()
 
 
 def test_dicom_has_the_ids_of_an_import_and_no_names(model: Path, tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ outputs, in output=
   <case_id>_dseg.json     model, settings, hashes, volumes, statuses, review score
   <case_id>_dseg.png      preview image
   <case_id>_dseg.dcm      for DICOM, the label map as DICOM-SEG
+  <case_id>_measurements.dcm
+                          for DICOM, volumes, ratio and attenuation as DICOM structured report, research use only
   <case_id>_liver_probability.nii.gz, <case_id>_spleen_probability.nii.gz
                           with probabilities=true, values from 0 to 1; for DICOM also <case_id>_probability.dcm
   measurements.csv        volumes with their status and attenuation in HU, in the format of liverspleen measure; the

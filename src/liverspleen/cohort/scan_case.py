@@ -1,4 +1,4 @@
-"""A CT to be segmented: reading, fingerprint of its files, and its label map as DICOM segmentation."""
+"""A CT to be segmented: reading, fingerprint of its files, and its label map as DICOM segmentation and report."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from liverspleen.cohort.manifest import Case
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom import (
     Algorithm,
+    ReportContent,
     Series,
     UnreferableError,
     read_series,
     write_probabilities,
+    write_report,
     write_segmentation,
 )
 from liverspleen.imaging.files import read_ct
@@ -95,12 +97,19 @@ class ScanCase:
 
 
 def write_case_segmentation(
-    target: Path, scan: ScanCase, label_map: LabelMap, *, model: str = "liverspleen", version: str = __version__
+    target: Path,
+    scan: ScanCase,
+    label_map: LabelMap,
+    *,
+    model: str = "liverspleen",
+    version: str = __version__,
+    report: tuple[Path, ReportContent] | None = None,
 ) -> Issue | None:
     """Write a predicted label map as DICOM segmentation of its DICOM series; return a note if it is not written.
 
-    `model` and `version` are written as the algorithm. The file contains the identity of the patient, as the CT does,
-    so that radiology software assigns it to the study.
+    `model` and `version` are written as the algorithm. `report` is the file and the content of a structured report,
+    which refers to the segmentation: both files are written, or none. They contain the identity of the patient, as the
+    CT does, so that radiology software assigns them to the study.
 
     Notes: LS-SCN-011 the CT is not DICOM, LS-SCN-012 its files cannot be referenced, LS-SCN-013 the label map has no
     voxel of an organ, LS-SCN-014 the files have changed since they were found, LS-SCN-015 a slice is not on the grid of
@@ -108,7 +117,17 @@ def write_case_segmentation(
     """
     empty = not any(label_map.count(organ) for organ in label_map.covered)
     algorithm = Algorithm(model, version)
-    return _written(scan, empty, lambda: write_segmentation(target, label_map, scan.files, algorithm=algorithm))
+
+    def write() -> None:
+        write_segmentation(target, label_map, scan.files, algorithm=algorithm)
+        if report is not None:
+            try:
+                write_report(report[0], target, report[1])
+            except UnreferableError:
+                target.unlink()
+                raise
+
+    return _written(scan, empty, write)
 
 
 def write_case_probabilities(

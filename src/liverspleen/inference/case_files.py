@@ -54,6 +54,11 @@ class CaseFiles:
         """DICOM-SEG, only for a CT that was read from DICOM."""
         return self.folder / f"{self.case_id}{DSEG}.dcm"
 
+    @property
+    def report(self) -> Path:
+        """Measurements as DICOM structured report; it exists if the DICOM-SEG exists."""
+        return self.folder / f"{self.case_id}_measurements.dcm"
+
     def probability(self, organ: Structure) -> Path:
         """Probability map of an organ, on the grid of the CT."""
         return self.folder / f"{self.case_id}_{organ.key}{PROBABILITY}{SUFFIXES[0]}"

@@ -42,6 +42,11 @@ class Ensemble:
         return self.members[0].engine
 
     @property
+    def name(self) -> str:
+        """The names of the members that have one."""
+        return ", ".join(sorted({member.name for member in self.members} - {""}))
+
+    @property
     def taught(self) -> tuple[Structure, ...]:
         """The organs that all members were taught."""
         return self.members[0].taught

@@ -39,13 +39,13 @@ class TrainedModel:
     """A network in evaluation mode with the preprocessing it was trained with.
 
     `network` maps scaled intensities (B, slices, H, W) on `device` to logits (B, 3, H, W); H and W are multiples of
-    `stride`. `description` holds the checkpoint's plain values: structures, hashes of cohort and split, version.
-    `sha256` identifies the model: it is the hash of a checkpoint file, or of the content of a model package, equal for
-    folder and zip. Input slices are `slice_distance_mm` apart, as closely as the spacing of the CT allows; None:
-    adjacent slices. Slices are resampled to pixels of `pixel_mm`; None: not resampled. `postprocessing` holds the
-    rules that validation supports, by structure. `taught` are the organs that its training labels showed; every other
-    organ is unknown to it. `tested` are results on CT scans that were not used for the training, see the module
-    `tested`; None: not recorded.
+    `stride`. `description` holds the checkpoint's plain values: structures, hashes of cohort and split, version. `name`
+    is that of a model package, empty for a checkpoint. `sha256` identifies the model: it is the hash of a checkpoint
+    file, or of the content of a model package, equal for folder and zip. Input slices are `slice_distance_mm` apart, as
+    closely as the spacing of the CT allows; None: adjacent slices. Slices are resampled to pixels of `pixel_mm`; None:
+    not resampled. `postprocessing` holds the rules that validation supports, by structure. `taught` are the organs that
+    its training labels showed; every other organ is unknown to it. `tested` are results on CT scans that were not used
+    for the training, see the module `tested`; None: not recorded.
     """
 
     network: Callable[[Tensor], Tensor]
@@ -62,6 +62,7 @@ class TrainedModel:
     engine: str = "torch"
     taught: tuple[Structure, ...] = ORGANS
     tested: Mapping[str, Any] | None = None
+    name: str = ""
 
     @property
     def members(self) -> tuple[TrainedModel, ...]:
@@ -149,6 +150,7 @@ def trained_model(found: CheckedModel, device: torch.device | str = "cpu", *, en
         engine=engine,
         taught=organs(description["taught_organs"]),
         tested=found.package.get(TESTED),
+        name=str(found.package.get("name", "")),
     )
 
 

@@ -1,4 +1,4 @@
-"""Prediction of one case: label map, sidecar, preview image, DICOM-SEG; results that are up to date are kept."""
+"""Prediction of one case: label map, sidecar, preview image, DICOM files; results that are up to date are kept."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from liverspleen.imaging.nifti import write_label_map, write_probability_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_sidecar
 from liverspleen.inference.case_picture import write_case_picture
+from liverspleen.inference.case_report import report_content
 from liverspleen.inference.postprocessing import postprocess, reject_unknown
 from liverspleen.inference.review import Review, review
 from liverspleen.inference.segment import Segmented, out_of_memory, segment_volume
@@ -104,7 +105,7 @@ def _kept(
         return None
     sidecar = read_sidecar(files.sidecar)
     stated = {} if sidecar is None else sidecar.content["files"]
-    for file in (files.label_map, files.segmentation, *files.probabilities):
+    for file in (files.label_map, files.segmentation, files.report, *files.probabilities):
         if file.exists() and sha256_of(file) != stated.get(file.name):
             message = "the output has a file of this name that predict did not write, or that was edited since"
             raise InputError(Issue("LS-PRD-003", message, hint, files.case_id, file.name))
@@ -152,6 +153,7 @@ def _predict(
     covered = [o.key for o in label_map.covered]
     signs = review(label_map, ct, segmented.flip_dss, segmented.member_dss)
     faces = {o.key: list(truncated_faces(label_map, o)) for o in label_map.covered}
+    used = {**asdict(settings), "precision": segmented.precision}
     content = {
         "Description": f"{listed(keys=covered).capitalize()}, segmented by a network",
         "Manual": False,
@@ -159,7 +161,7 @@ def _predict(
         "format": SIDECAR.number,
         "case_id": files.case_id,
         "image_sha256": fingerprint,
-        "settings": {**asdict(settings), "precision": segmented.precision},
+        "settings": used,
         "phantoms_only": model.phantoms_only,
         "liverspleen": __version__,
         "device": model.device.type,
@@ -177,12 +179,16 @@ def _predict(
         # A label map under its name means that all other files are complete and belong to it. So the old one is removed
         # first, and the new one gets its name last.
         files.label_map.unlink(missing_ok=True)
-        write_case_picture(files.picture, ct, label_map, *_picture_texts(files.case_id, rows, faces, signs, model))
+        title, remarks = _picture_texts(files.case_id, rows, faces, signs, model)
+        write_case_picture(files.picture, ct, label_map, title, remarks)
         notes = [*_write_probabilities(files, scan, segmented)]
-        files.segmentation.unlink(missing_ok=True)
+        for file in (files.segmentation, files.report):
+            file.unlink(missing_ok=True)
         if scan.series is not None:
-            notes += [write_case_segmentation(files.segmentation, scan, label_map)]
-        others = (files.picture, files.segmentation, *files.probabilities)
+            remarks += [issue.message for issue in warnings]
+            report = (files.report, report_content(rows, model.name, used, remarks))
+            notes += [write_case_segmentation(files.segmentation, scan, label_map, report=report)]
+        others = (files.picture, files.segmentation, files.report, *files.probabilities)
         written = {file.name: sha256_of(file) for file in others if file.exists()}
         written[files.label_map.name] = sha256_of(temporary)
         Sidecar({**content, "files": written}, rows).write(files.sidecar)

@@ -58,14 +58,14 @@ def write_series(
     if max(abs(across @ down), abs(across @ along), abs(down @ along)) > 1e-6:
         raise ValueError("the grid is sheared, which CT Image Storage cannot represent")
     native = geometry.to_native(ct.hu)
-    seed = _digest(np.ascontiguousarray(ct.hu).tobytes(), geometry.affine.tobytes(), sorted((tags or {}).items()))
+    seed = digest(np.ascontiguousarray(ct.hu).tobytes(), geometry.affine.tobytes(), sorted((tags or {}).items()))
     common = {
         "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
         "SOPClassUID": CT_IMAGE,
         "Modality": "CT",
-        "StudyInstanceUID": _uid(seed, "study"),
-        "SeriesInstanceUID": _uid(seed, "series"),
-        "FrameOfReferenceUID": _uid(seed, "frame"),
+        "StudyInstanceUID": uid(seed, "study"),
+        "SeriesInstanceUID": uid(seed, "series"),
+        "FrameOfReferenceUID": uid(seed, "frame"),
         **dict.fromkeys(("StudyDate", "SeriesDate", "ContentDate"), _DATE),
         **dict.fromkeys(("StudyTime", "SeriesTime", "ContentTime"), _TIME),
         **dict.fromkeys(("PatientName", "PatientID", "PatientBirthDate", "PatientSex"), ""),
@@ -96,7 +96,7 @@ def write_series(
     for index in range(geometry.shape[2]):
         position = (geometry.affine @ [0, 0, index, 1])[:3] * [-1, -1, 1]
         slice_tags = {
-            "SOPInstanceUID": _uid(seed, f"slice {index}"),
+            "SOPInstanceUID": uid(seed, f"slice {index}"),
             "InstanceNumber": index + 1,
             "ImagePositionPatient": [_decimal(v) for v in position],
         }
@@ -202,14 +202,14 @@ def _segmentation(
 ) -> Any:
     """Return the dataset of segment numbers (slice, row, column), or of one mask per segment along a last axis."""
     run = "" if algorithm is None else f"{algorithm} {fractional} {datetime.now(UTC).isoformat()}"
-    seed = _digest(masks.tobytes(), *(header.SOPInstanceUID for header in headers), *([run] if run else []))
+    seed = digest(masks.tobytes(), *(header.SOPInstanceUID for header in headers), *([run] if run else []))
     try:
         dataset = _built(structures, masks, headers, algorithm, seed, fractional=fractional)
     except (ValueError, TypeError, LookupError, AttributeError) as error:  # its text may quote the headers
         message = f"headers of the CT cannot be copied ({type(error).__name__})"
         raise UnreferableError(message) from None
     for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
-        item.DimensionOrganizationUID = _uid(seed, "dimensions")  # random by default
+        item.DimensionOrganizationUID = uid(seed, "dimensions")  # random by default
     return dataset
 
 
@@ -237,9 +237,9 @@ def _built(
         pixel_array=masks,
         **kind,
         segment_descriptions=segments,
-        series_instance_uid=_uid(seed, "segmentation series"),
+        series_instance_uid=uid(seed, "segmentation series"),
         series_number=101 if fractional else 100,
-        sop_instance_uid=_uid(seed, "segmentation"),
+        sop_instance_uid=uid(seed, "segmentation"),
         instance_number=1,
         manufacturer="liverspleen",
         manufacturer_model_name="liverspleen",
@@ -355,12 +355,14 @@ def _decimal(value: float) -> Any:
     return pydicom.valuerep.DSfloat(float(value) + 0.0, auto_format=True)
 
 
-def _digest(*parts: object) -> str:
+def digest(*parts: object) -> str:
+    """Return the SHA-256 of bytes and of the representation of other values."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part if isinstance(part, bytes) else repr(part).encode())
     return digest.hexdigest()
 
 
-def _uid(seed: str, name: str) -> str:
+def uid(seed: str, name: str) -> str:
+    """Return the UID of a name; it depends on nothing else than its arguments."""
     return str(pydicom.uid.generate_uid(entropy_srcs=[seed, name]))
