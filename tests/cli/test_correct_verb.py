@@ -396,7 +396,10 @@ def test_a_broken_edit_is_one_line_and_the_other_case_is_imported(
 # ---- verdicts, undo, tables -----------------------------------------------------------------------------------------
 
 
-def test_a_second_reader_confirms_differs_and_undoes(todo: Path) -> None:
+def test_a_second_reader_confirms_differs_and_undoes(todo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert correct(f"import={todo}", "state=confirmed", "reader=RK") == 0
+    assert "LS-COR-013: no label map was newly confirmed" in capsys.readouterr().err
+    assert states(todo) == ["predicted"]
     save_nifti(todo)
     assert correct(f"import={todo}", "reader=MB") == 0
     assert correct(f"import={todo}", "state=confirmed", "reader=RK") == 0

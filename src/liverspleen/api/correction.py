@@ -189,6 +189,8 @@ def run_import(config: CorrectConfig) -> Correction:
                     found[case_id] = read_history(root, case_id)
                 new.update(entry.state for entry in found[case_id].entries[len(before.entries) :])
                 advance(case_id)
+        if config.state in ("confirmed", "rejected") and not new[config.state]:
+            record.issues.append(_nothing_to_judge(config.state))
         tables = write_tables(root, found.values(), confirmed_only=config.confirmed_only)
         record.outputs += tables
         maps = [(one, entry) for one in found.values() if (entry := one.in_force(confirmed_only=config.confirmed_only))]
@@ -196,6 +198,11 @@ def run_import(config: CorrectConfig) -> Correction:
         return Correction(
             recorded=dict(new), in_force=dict(in_force), tables=tuple(tables), issues=tuple(record.issues)
         )
+
+
+def _nothing_to_judge(state: str) -> Issue:
+    message = f"no label map was newly {state}: without cases= only edits are judged, and an equal verdict counts once"
+    return Issue("LS-COR-013", message, "to judge a prediction, give its case in cases=", severity="note")
 
 
 def _cases(config: CorrectConfig, root: Path, found: dict[str, History]) -> list[str]:
