@@ -48,9 +48,10 @@ def test_an_ensemble_needs_at_most_100_mb_beyond_its_maps_for_any_number_of_slic
 
 
 def test_distant_neighbours_need_memory_only_for_the_slices_between() -> None:
-    # by hand: 2 * 10 + 1 slices of 1.05 MB in the ring in place of 3
+    # by hand: 2 * 10 + 1 slices of 1.05 MB in the ring in place of 3, 19 MB; all 60 slices would be 60 MB. On a busy
+    # machine the kernel takes back pages, which changed one of the two by 10 MB
     near, far = measured("driver", 60, 1, 1.0), measured("driver", 60, 1, 10.0)
-    assert 10 * MB < far - near < 30 * MB
+    assert 8 * MB < far - near < 40 * MB
 
 
 def content(dtype: str, slope: float, intercept: float) -> Iterator[bytes]:
