@@ -69,5 +69,5 @@ def _by_time(axes: Axes, rows: pd.DataFrame) -> None:
     for arm, size, seconds, dss in rows[["arm", "size", "seconds", "dss"]].itertuples(index=False):
         axes.plot(seconds, dss, "o", color=COLOURS[arm], markersize=4.5)
         axes.annotate(str(size), (seconds, dss), (4, 3), textcoords="offset points", fontsize=7.5)
-    if len(rows):
+    if len(rows) and rows["seconds"].max() > 5 * rows["seconds"].min():  # ticks of a shorter log scale overlap
         axes.set_xscale("log")
