@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from liverspleen.errors import InputError
-from liverspleen.studies import given_settings, invalid_setting
+from liverspleen.studies import given_settings, invalid_setting, whole_numbers
 
 CONF: Final = Path(__file__).parent / "conf"
 FOLDS: Final = 3
@@ -87,24 +87,16 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     >>> read_settings(["output=o", "seeds=4"]).seeds
     4
     """
-    given, issues = given_settings(arguments, KEYS), []
+    given = given_settings(arguments, KEYS)
+    numbers, issues = whole_numbers(given, LEAST)
     values: dict[str, Any] = {name: Path(given[name]).absolute() for name in ("output", "cohort") if name in given}
-    for name, least in LEAST.items():
-        text = given.get(name)
-        if text is None:
-            continue
-        if text.isdecimal() and int(text) >= least:
-            values[name] = int(text)
-        else:
-            message = f"{name}={text} is not a whole number of at least {least}"
-            issues.append(invalid_setting(message, f"give {name}=NUMBER, or remove it"))
     if "output" not in values:
         issues.append(invalid_setting("output= is missing", "give output=FOLDER"))
     if "cohort" in values and not values["cohort"].is_file():
         issues.append(invalid_setting(f"cohort={given['cohort']}: the file does not exist", "correct cohort="))
     if issues:
         raise InputError(issues)
-    return Settings(**values)
+    return Settings(**values, **numbers)
 
 
 def phantom_arguments(settings: Settings) -> list[str]:

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liverspleen.errors import InputError
-from liverspleen.studies import given_settings, invalid_setting, run_command, start_or_resume
+from liverspleen.studies import given_settings, invalid_setting, run_command, start_or_resume, whole_numbers
 
 KEYS = ("output", "test", "name", "phantoms", "steps", "workers")
-PHANTOMS = 1200
+LEAST = {"phantoms": 20, "steps": 1, "workers": 0}
+"""Smallest values of the settings that are numbers."""
+
 SEED = 21
-"""Of the phantoms; fixed before the first training with it."""
+"""Of the phantoms."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,9 @@ class Settings:
     output: Path
     test: Path | None
     name: str
-    phantoms: int
-    steps: int | None
-    workers: int
+    phantoms: int = 1200
+    steps: int | None = None
+    workers: int = 0
 
     @classmethod
     def of(cls, given: dict[str, str]) -> Settings:
@@ -40,16 +42,7 @@ class Settings:
         Raises:
             InputError: LS-EXP-014.
         """
-        issues = []
-        numbers = {"phantoms": PHANTOMS, "steps": None, "workers": 0}
-        for key, least in (("phantoms", 20), ("steps", 1), ("workers", 0)):
-            if key in given:
-                text = given[key]
-                if text.isdecimal() and int(text) >= least:
-                    numbers[key] = int(text)
-                else:
-                    message = f"{key}={text} is not a whole number of at least {least}"
-                    issues.append(invalid_setting(message, f"give {key}=NUMBER, or remove it"))
+        numbers, issues = whole_numbers(given, LEAST)
         if "output" not in given:
             issues.append(invalid_setting("output= is missing", "give output=FOLDER"))
         if ("test" in given) != ("name" in given):
@@ -57,10 +50,7 @@ class Settings:
         if issues:
             raise InputError(issues)
         test = Path(given["test"]) if "test" in given else None
-        phantoms, workers = numbers["phantoms"], numbers["workers"]
-        assert phantoms is not None
-        assert workers is not None
-        return cls(Path(given["output"]), test, given.get("name", ""), phantoms, numbers["steps"], workers)
+        return cls(Path(given["output"]), test, given.get("name", ""), **numbers)
 
     def commands(self) -> list[list[str]]:
         """Return the arguments of `liverspleen`, in order."""

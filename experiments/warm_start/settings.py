@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from liverspleen.errors import InputError
-from liverspleen.studies import given_settings, invalid_setting
+from liverspleen.studies import given_settings, invalid_setting, whole_numbers
 
 LEAST = {"cases": 2, "few": 1, "tests": 2, "matrix": 32, "steps": 1, "seeds": 1, "folds": 2, "workers": 1}
 
@@ -49,18 +49,9 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     1
     """
     kinds = {field.name: type(field.default) for field in fields(Settings)}
-    given: dict[str, Any] = {}
-    issues = []
-    for key, value in given_settings(arguments, kinds).items():
-        if key == "output":
-            given[key] = Path(value)
-        elif not value.isdecimal() or int(value) < LEAST.get(key, 1):
-            least = LEAST.get(key, 1)
-            issues.append(
-                invalid_setting(f"{key} is {value!r}, expected at least {least}", f"set {key} to {least} or more")
-            )
-        else:
-            given[key] = int(value)
+    texts = given_settings(arguments, kinds)
+    numbers, issues = whole_numbers(texts, {key: LEAST.get(key, 1) for key in kinds if key != "output"})
+    given: dict[str, Any] = {**numbers, **({"output": Path(texts["output"])} if "output" in texts else {})}
     settings = Settings() if issues else Settings(**given)
     if settings.few * settings.seeds > settings.cases:
         message = f"{settings.seeds} seeds of {settings.few} new cases each are more than the {settings.cases} cases"

@@ -35,6 +35,23 @@ def given_settings(arguments: Sequence[str], keys: Collection[str]) -> dict[str,
     return given
 
 
+def whole_numbers(given: Mapping[str, str], least: Mapping[str, int]) -> tuple[dict[str, int], list[Issue]]:
+    """Return the values of the given settings that have a `least` value, and LS-EXP-014 for each that is not valid.
+
+    >>> whole_numbers({"output": "o", "seeds": "2", "steps": "few"}, {"seeds": 1, "steps": 1})[0]
+    {'seeds': 2}
+    """
+    numbers, issues = {}, []
+    for key in [name for name in given if name in least]:
+        text = given[key]
+        if text.isdecimal() and int(text) >= least[key]:
+            numbers[key] = int(text)
+        else:
+            message = f"{key}={text} is not a whole number of at least {least[key]}"
+            issues.append(invalid_setting(message, f"give {key}=NUMBER, or remove it"))
+    return numbers, issues
+
+
 def invalid_setting(message: str, hint: str) -> Issue:
     """Return LS-EXP-014."""
     return Issue("LS-EXP-014", message, hint)

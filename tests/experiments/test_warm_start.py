@@ -103,8 +103,8 @@ def test_readers_are_compared_with_the_single_model_on_the_same_cases(study):
     ("argument", "message"),
     [
         ("speed=1", "is not a setting"),
-        ("steps=0", "expected at least 1"),
-        ("few=x", "expected at least 1"),
+        ("steps=0", "not a whole number of at least 1"),
+        ("few=x", "not a whole number of at least 1"),
         ("seeds=6", "6 seeds of 8 new cases each are more than the 40 cases"),
     ],
 )
