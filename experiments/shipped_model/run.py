@@ -31,7 +31,7 @@ class Settings:
     output: Path
     test: Path | None
     name: str
-    phantoms: int = 1200
+    phantoms: int = 2000
     steps: int | None = None
     workers: int = 0
 

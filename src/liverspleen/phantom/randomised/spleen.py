@@ -29,12 +29,12 @@ def paint_spleen(body: Body, ascites_mm: float) -> None:
         return
     low, high = _SIZE[body.condition]
     size = 1.08 * float(rng.uniform(low, high) if rng.random() < 0.88 else rng.uniform(1.4, 2.7))
-    top = np.asarray(_TOP) + rng.normal(0, (4, 8, 13)) + (0.0, 0.0, body.domes.left[2] + 22 - rng.exponential(14))
+    top = np.asarray(_TOP) + rng.normal(0, (4, 8, 13)) + (0.0, 0.0, body.domes.left[2] + 22 - rng.exponential(17))
     found = canvas.depth(_body_of_spleen(rng, top, size), ascites_mm + 4.0, warp=body.bent(float(rng.uniform(1.5, 5))))
     if found is None:
         return
     depth, window = found
-    thick = np.float32(size**0.7 * rng.uniform(32, 58))  # from the wall to the hilum
+    thick = np.float32(size**0.7 * rng.uniform(24, 58))  # from the wall to the hilum
     depth = -blended_minimum(-depth, body.abdomen[window] + thick, 16.0)
     depth = np.maximum(depth, body.space.x[window] - np.float32(rng.uniform(-50, -8)))  # not beyond the midline
     depth = carved(body, depth, window, [*_hollows(rng, top, size), *renal_impression(body, "left")])
@@ -52,6 +52,8 @@ def _body_of_spleen(rng: np.random.Generator, top: Field, size: float) -> Shape:
     around = _rotation(turned)
     tilt = rng.normal((0.0, 0.0, turned), 10.0)
     slim, long = (float(v) for v in rng.uniform(0.8, (1.2, 1.4)))
+    if rng.random() < 0.35:
+        long *= float(rng.uniform(1.1, 1.5))  # reaches down beside the kidney
     parts: list[Shape] = []
     for centre, axes, turn in (
         ((-74, -52, -48), (34 * slim, 28, 32), (0, 0, 0)),
