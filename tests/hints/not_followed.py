@@ -34,7 +34,7 @@ NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
         "LS-PRD-011 012 015 031",
         "LS-SCN-007",
     ),
-    "it needs a trained model, or a folder that predict wrote": ("LS-LAB-053", "LS-PRD-003 004 010 013 020 041"),
+    "it needs a trained model, or a folder that predict wrote": ("LS-LAB-053", "LS-PRD-003 004 010 013 020 041 042"),
     "other tests have both the input with the issue and the one without it": (
         "LS-COR-001 002 003 004 005 006 007 008 009 010 011 012 013",  # tests/cli/test_correct_verb.py
         "LS-COH-037",  # tests/cohort/test_folder.py
