@@ -121,7 +121,7 @@ def correct(*, folder: StrPath, input: StrPath | None = None, **keys: Any) -> Co
 
     if input is not None:
         return _warned(run_making(_config("correct", input=input, output=folder, **keys)))
-    return _warned(run_import(_config("correct", import_=folder, **keys)))
+    return _warned(run_import(_config("correct", **{"import": folder, **keys})))
 
 
 def measure(*, labels: StrPath, output: StrPath, **keys: Any) -> Measured:
