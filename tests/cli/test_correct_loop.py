@@ -1,4 +1,4 @@
-"""The commands of the page on correction run as they stand, with edits as 3D Slicer saves them."""
+"""The commands of the page on correction run verbatim, with edits as 3D Slicer saves them."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def candidate(sidecar: Sidecar, label_map: Path) -> Candidate:
 
 
 def proposed(candidates: Sequence[Candidate], number: int, *, known: Collection[str] = ()) -> list[Choice]:
-    """Return the next `number` cases to correct, in the order of the choice; fewer if there are not so many.
+    """Return the next `number` cases to correct, in the order of the choice; fewer if only fewer are free.
 
     Args:
         candidates: all cases of the predictions, also the known ones.
