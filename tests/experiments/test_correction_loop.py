@@ -120,9 +120,10 @@ def test_the_study_of_the_loop_at_a_small_size(study, tmp_path, monkeypatch):
 
     train = study.loop.api.train
     monkeypatch.setattr(study.run, "run_command", run_here)
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(study.loop.api, "train", killed)
-        study.run.main(arguments)
+        with pytest.raises(KeyboardInterrupt):
+            study.run.main(arguments)
     assert study.run.main(arguments) == 0
     assert started == [[policy, "0"] for policy in ("start", "random", "worst", "proposed", "proposed")]
     found = pd.read_csv(tmp_path / "scores.csv")

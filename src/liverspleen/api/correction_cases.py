@@ -112,9 +112,9 @@ def _proposal(
             candidates.append(candidate(usable[name], CaseFiles(predictions, name).label_map))
         except InputError as error:
             record.issues += error.issues
-    begun = {one.case_id for one in candidates if histories.has_folder(one.case_id)}
-    waiting = [name for name in sorted(begun) if histories.is_open(name)][:top]
-    choices = proposed(candidates, top - len(waiting), known=begun)
+    started = {one.case_id for one in candidates if histories.has_folder(one.case_id)}
+    waiting = [name for name in sorted(started) if histories.is_open(name)][:top]
+    choices = proposed(candidates, top - len(waiting), known=started)
     new = [Selected(known[choice.case_id], choice) for choice in choices]
     return [*(Selected(known[name]) for name in waiting), *new]
 

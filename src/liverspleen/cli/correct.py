@@ -2,7 +2,7 @@
 
 With input=, the selected cases are copied to a folder each, which ITK-SNAP and 3D Slicer open. With top= and without
 cases=, they are proposed: doubtful cases that differ from each other and from those with a folder (docs/correction.md).
-With a table in cases=, they are its first cases that nobody has edited or judged.
+With a table in cases=, they are its first cases that were not edited or judged.
 
 With import=, the edited label maps are checked and added to the history of their case. Nothing is overwritten: each
 label map, verdict and undo is a further entry. The newest confirmed label map of a case is in force; without one, the

@@ -84,7 +84,7 @@ class History:
 
     @property
     def is_open(self) -> bool:
-        """Whether only the prediction counts: nobody has edited or judged the case, or it was undone."""
+        """Whether only the prediction counts: the case was not edited or judged, or this was undone."""
         return all(entry.state == "predicted" for entry in self.counted)
 
     def in_force(self, *, confirmed_only: bool = False) -> Entry | None:

@@ -62,10 +62,10 @@ def write_merged(
 ) -> tuple[Merged | None, tuple[Issue, ...]]:
     """Write the merged cohort and its split to a correction folder; None if no corrected case can be used.
 
-    Also returns a note (LS-COR-014) on the corrected cases that are left out.
+    Also returns a note (LS-COR-014) on the corrected cases that are excluded.
 
     The validation side, and all test cases, are those of the original. A corrected case is added to the training side
-    if its patient is new, is there already, or had no label map before. It is left out if it is a test case, or if its
+    if its patient is new, is there already, or had no label map before. It is excluded if it is a test case, or if its
     patient has test or validation cases. A corrected case that the original cohort has keeps its row with another label
     map.
 
@@ -121,10 +121,10 @@ def _usable(
             others.setdefault("validation", []).append(row["case_id"])
         else:
             used.append(row)
-    return used, tuple(_left_out(side, found, cohort.path) for side, found in others.items())
+    return used, tuple(_excluded(side, found, cohort.path) for side, found in others.items())
 
 
-def _left_out(side: str, found: Sequence[str], file: Path) -> Issue:
+def _excluded(side: str, found: Sequence[str], file: Path) -> Issue:
     message = f"{counted(len(found), 'corrected case')} of {side} patients, first {found[0]!r}, not used for training"
     return Issue(
         "LS-COR-014", message, "this keeps the test and validation cases unchanged", file=file, severity="note"

@@ -8,7 +8,7 @@ The cases are chosen one after the other: the next one has the largest product o
 Doubt is the review score of the prediction, or 1 - DSS between the members of an ensemble if that is larger. The
 distance is Gower's coefficient (Biometrics 1971;27:857-871): the mean over all features of the difference. Numbers are
 compared by their ranks, scaled to 0 to 1; condition and site differ by 1 or 0; a feature that one of both cases does
-not have is left out.
+not have is not counted.
 
 Sources: greedy k-center (Gonzalez, Theoretical Computer Science 1985;38:293-306), used as a core-set for active
 learning by Sener and Savarese (ICLR 2018, arXiv:1708.00489); uncertainty together with representativeness for
