@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from correcting import write_seg_nrrd
+from correcting import lines_of, save_nifti, write_seg_nrrd
 from predicting import TINY, exam, rows
 
 from liverspleen.cli.main import main
@@ -88,6 +88,20 @@ def test_the_command_sequence_of_the_page_gives_a_model_that_is_better_on_the_te
     with ZipFile("package.zip") as package:
         assert b"| corrections | confirmed 2 | none |" in package.read("MODEL_CARD.md")
     assert mean_dss("after") > mean_dss("before") + 0.03
+
+
+def test_a_changed_label_map_of_a_correction_is_not_trained_on(
+    todo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_nifti(todo)
+    cohort, split = f"cohort={todo / 'cohort.csv'}", tmp_path / "split"
+    assert main(["correct", f"import={todo}"]) == 0
+    assert main(["split", cohort, f"output={split}", "train_fraction=1"]) == 0
+    (todo / "history" / "a" / "0002.nii.gz").write_bytes((todo / "history" / "a" / "0001.nii.gz").read_bytes())
+    capsys.readouterr()
+    assert main(["train", cohort, f"split={split / 'split.csv'}", f"output={tmp_path / 'run'}", *TINY]) == 2
+    (line,) = [line for line in lines_of(capsys) if "LS-COR" in line]
+    assert line.startswith("LS-COR-015 case 'a'")
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from liverspleen.cohort.label_origin import LABEL_COLUMNS, label_origins
@@ -13,6 +14,7 @@ from liverspleen.cohort.manifest import Cohort, read_cohort, write_cohort
 from liverspleen.cohort.split import Split, read_split, write_split
 from liverspleen.correction.merging import open_original, write_merged
 from liverspleen.errors import InputError
+from liverspleen.imaging import CTVolume, Geometry, write_ct
 from liverspleen.storage import sha256_of
 
 ORIGINAL = [
@@ -95,6 +97,26 @@ def test_test_and_validation_patients_are_left_out_with_one_line(
     assert {case.case_id: (case.image, case.label) for case in found.cases if case.case_id in before} == before
     assert {case.case_id for case in found.cases} == {*before, "good"}
     assert read_split(merged.split, found).training == ("p1", "p8")
+
+
+@pytest.mark.parametrize(("patient", "value", "ok"), [("p1", 7, True), ("p1", 8, False), ("p9", 7, False)])
+def test_a_case_id_of_another_patient_or_ct_is_an_error_and_the_others_are_used(
+    patient: str, value: int, ok: bool, original: tuple[Cohort, Split], tmp_path: Path
+) -> None:
+    todo, (cohort, split) = tmp_path / "todo", original
+
+    def ct(file: Path, value: int) -> None:
+        write_ct(file, CTVolume(np.full((2, 4, 4), value, np.int16), Geometry((4, 4, 2), np.eye(4))))
+
+    ct(tmp_path / "cohort" / "train.nii", 7)
+    ct(todo / "cases" / "train" / "train_ct.nii.gz", value)  # other bytes, as it is compressed
+    rows = [corrected(todo, "train", patient), corrected(todo, "new", "p8")]
+    merged, issues = write_merged(todo, rows, cohort, split)
+    assert merged is not None
+    assert [(issue.code, issue.case_id, issue.severity) for issue in issues] == (
+        [] if ok else [("LS-COR-018", "train", "error")]
+    )
+    assert (merged.replaced, merged.added) == (int(ok), 1)
 
 
 def test_without_a_usable_case_earlier_tables_are_removed(original: tuple[Cohort, Split], tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from liverspleen.cohort.label_origin import LABEL_COLUMNS
 from liverspleen.cohort.manifest import Case, Cohort, cohort_text, parse_cohort, read_cohort
 from liverspleen.cohort.row import COLUMNS
@@ -16,8 +18,9 @@ from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
 from liverspleen.correction.case_folder import case_row
 from liverspleen.delimited import records_of
 from liverspleen.errors import InputError, Issue, counted
+from liverspleen.imaging.files import read_ct
 from liverspleen.reading import read_text
-from liverspleen.storage import write_text
+from liverspleen.storage import sha256_of, write_text
 
 MERGED_COHORT, MERGED_SPLIT = "merged_cohort.csv", "merged_split.csv"
 
@@ -62,7 +65,8 @@ def write_merged(
 ) -> tuple[Merged | None, tuple[Issue, ...]]:
     """Write the merged cohort and its split to a correction folder; None if no corrected case can be used.
 
-    Also returns a note (LS-COR-014) on the corrected cases that are excluded.
+    Also returns notes (LS-COR-014) on the corrected cases that are excluded, and an error (LS-COR-018) for each case id
+    of both that means different CT scans.
 
     The validation side, and all test cases, are those of the original. A corrected case is added to the training side
     if its patient is new, is there already, or had no label map before. It is excluded if it is a test case, or if its
@@ -78,7 +82,7 @@ def write_merged(
     Raises:
         InputError: LS-COR-017 the files of both are on different drives.
     """
-    used, issues = _usable(corrected, cohort, split)
+    used, issues = _usable(folder, corrected, cohort, split)
     if not used:
         for name in (MERGED_COHORT, MERGED_SPLIT):
             (folder / name).unlink(missing_ok=True)
@@ -106,22 +110,42 @@ def write_merged(
 
 
 def _usable(
-    corrected: Sequence[Mapping[str, Any]], cohort: Cohort, split: Split
+    folder: Path, corrected: Sequence[Mapping[str, Any]], cohort: Cohort, split: Split
 ) -> tuple[list[Mapping[str, Any]], tuple[Issue, ...]]:
     """Return the corrected cases for training, and a note on those that are not."""
-    patients = {case.case_id: case.patient_id for case in cohort.cases}
+    originals = {case.case_id: case for case in cohort.cases}
     tests = {case.patient_id for case in cohort.cases if not case.is_development}
     used: list[Mapping[str, Any]] = []
     others: dict[str, list[str]] = {}
+    issues = []
     for row in corrected:
-        patient = patients.get(row["case_id"], row["patient_id"])
-        if row["dataset"] not in ("", DEVELOPMENT) or patient in tests:
+        original, patient = originals.get(row["case_id"]), row["patient_id"]
+        if original is not None and not _is_same_scan(folder, row, original):
+            message = f"{cohort.path.name} has another patient or another CT under this case id; not used for training"
+            hint = "rename the case in one of both, or give the cohort to which it belongs"
+            issues.append(Issue("LS-COR-018", message, hint, row["case_id"], original.image))
+        elif row["dataset"] not in ("", DEVELOPMENT) or patient in tests:
             others.setdefault("test", []).append(row["case_id"])
         elif patient in split.validation:
             others.setdefault("validation", []).append(row["case_id"])
         else:
             used.append(row)
-    return used, tuple(_excluded(side, found, cohort.path) for side, found in others.items())
+    return used, (*issues, *(_excluded(side, found, cohort.path) for side, found in others.items()))
+
+
+def _is_same_scan(folder: Path, row: Mapping[str, Any], original: Case) -> bool:
+    """Return whether a corrected case is the one of the original cohort: its patient, and the voxels of its CT."""
+    copy = folder / row["image"]
+    if original.patient_id != row["patient_id"]:
+        return False
+    if not original.image.is_file():
+        return True  # `train` reports the missing file
+    if sha256_of(copy) == sha256_of(original.image):
+        return True
+    try:
+        return np.array_equal(read_ct(copy).hu, read_ct(original.image).hu)
+    except InputError:
+        return False
 
 
 def _excluded(side: str, found: Sequence[str], file: Path) -> Issue:
