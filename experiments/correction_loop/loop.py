@@ -27,6 +27,7 @@ from liverspleen import api
 from liverspleen.cohort import read_cohort
 from liverspleen.correction.history import histories
 from liverspleen.errors import InputError, InputWarning
+from liverspleen.storage import write_text
 
 START: Final = "start"
 RANDOM, WORST, PROPOSED = "random", "worst", "proposed"
@@ -113,8 +114,7 @@ def _run_round(loop: Loop, number: int) -> None:
             **{"optimizer.lr": FINETUNED_LR, "scheduler.warmup": frozen},
             **_common(loop, settings.steps),
         )
-    with _clocked(spent, "score"):
-        _score(loop, number, spent)
+    _score(loop, number, spent)
 
 
 def _judged(todo: Path) -> int:
@@ -172,11 +172,8 @@ def _score(loop: Loop, number: int, spent: dict[str, float] | None = None) -> No
     done = (0, 0.0) if number == 0 else _done(loop.todo)
     about = {"policy": loop.policy, "seed": loop.seed, "round": number, "corrections": done[0], "minutes": done[1]}
     seconds = {f"{part}_s": value for part, value in {**(spent or {}), "score": time.process_time() - began}.items()}
-    loop.scores(number).parent.mkdir(parents=True, exist_ok=True)
     finished = found.assign(**about, **seconds)
-    draft = loop.scores(number).with_suffix(".part")
-    finished.to_csv(draft, index=False, lineterminator="\n", float_format="%.6g")
-    draft.replace(loop.scores(number))
+    write_text(loop.scores(number), finished.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
 
 
 def _done(todo: Path) -> tuple[int, float]:

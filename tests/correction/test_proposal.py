@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from liverspleen.correction.proposal import Candidate, proposed
+from liverspleen.correction.proposal import Candidate, candidate, proposed
+from liverspleen.evaluation.measurements.table import Measurement
+from liverspleen.imaging import Geometry, LabelMap, write_label_map
+from liverspleen.inference.case_files import Sidecar
 
 
 def ids(candidates: list[Candidate], number: int, known: frozenset[str] = frozenset()) -> list[str]:
     return [choice.case_id for choice in proposed(candidates, number, known=known)]
+
+
+def test_features_are_those_of_the_sidecar_and_the_members_of_an_ensemble_raise_the_doubt(tmp_path: Path) -> None:
+    about = {"case_id": "a", "patient_id": "p", "dataset": "", "condition": "fatty", "site": "x", "reader": "dla"}
+    liver = Measurement(**about, structure="liver", volume_cm3=1200.0, hu_mean=50.0)
+    spleen = Measurement(**about, structure="spleen", volume_cm3=300.0)
+    content = {"case_id": "a", "review": {"score": 0.2}}
+    file = tmp_path / "a_dseg.nii.gz"
+    grid = Geometry((4, 4, 3), np.diag([-2.0, -2.0, 7.0, 1.0]))
+    write_label_map(file, LabelMap(np.ones((3, 4, 4), np.uint8), grid))
+    found = candidate(Sidecar(content, (liver, spleen)), file)
+    assert found == Candidate("a", 0.2, (1200.0, 300.0, 4.0, 50.0, None, 7.0), ("fatty", "x"))
+    members = {**content, "member_dss": {"liver": 0.7, "spleen": None}}
+    assert candidate(Sidecar(members, (liver,)), file).doubt == pytest.approx(0.3)
+    assert candidate(Sidecar(members, (liver,)), file).numbers == (1200.0, None, None, 50.0, None, 7.0)
+    agreeing = {**content, "member_dss": {"liver": 0.95, "spleen": 0.9}}
+    assert candidate(Sidecar(agreeing, (liver, spleen)), file).doubt == 0.2
 
 
 def test_two_groups_are_both_proposed_although_one_has_all_the_largest_scores() -> None:
