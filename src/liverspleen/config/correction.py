@@ -17,8 +17,8 @@ from liverspleen.errors import Issue
 class CorrectConfig(Schema):
     """Keys of `liverspleen correct`."""
 
-    _MAKING: ClassVar = ("top", "scans", "root", "key", "output")
-    _IMPORTING: ClassVar = ("reader", "date")
+    _MAKING: ClassVar = ("top", "scans", "key", "output")
+    _IMPORTING: ClassVar = ("reader", "date", "cohort", "split")
 
     input: Annotated[Path | None, Key("Output folder of predict; its cases are copied to output= for correction.")]
     import_: Annotated[
@@ -27,13 +27,17 @@ class CorrectConfig(Schema):
     cases: Annotated[
         list[str],
         Key(
-            "Table (.csv) with a column case_id, such as review.csv, or case ids [A,B]. Default: review.csv of input=; "
-            "all cases of import=."
+            "Table (.csv) with a column case_id, such as review.csv, or case ids [A,B]. Default: with input= the cases "
+            "that are proposed; with import= all cases."
         ),
     ]
     top: Annotated[
         int | None,
-        Key("Number of cases to copy, from the first row of the table on; empty: all.", ge=1, le=LARGEST_COUNT),
+        Key(
+            "Number of cases to copy: the first ones of cases=, or as many as are proposed; empty: all.",
+            ge=1,
+            le=LARGEST_COUNT,
+        ),
     ]
     scans: Annotated[
         Path | None,
@@ -54,6 +58,11 @@ class CorrectConfig(Schema):
     ]
     reader: Annotated[str | None, Key("Name of the person who corrected or judged; empty: not recorded.")]
     date: Annotated[str | None, Key("Date of the correction, YYYY-MM-DD; the time of the import is always recorded.")]
+    cohort: Annotated[
+        Path | None,
+        Key("Original cohort (cohort.csv); with import= it is merged with the corrected cases. It needs split=."),
+    ]
+    split: Annotated[Path | None, Key("Split of the original cohort; its validation side does not change.")]
     confirmed_only: Annotated[
         bool,
         Key("If true, cohort.csv has only confirmed label maps; if false, also corrected ones of other cases."),
@@ -71,6 +80,10 @@ class CorrectConfig(Schema):
         for name in names:
             if getattr(self, name) is not None:
                 yield conflict(f"{name}= has no effect with {mode}", f"remove {name}=")
+        if self.input is None and (self.cohort is None) != (self.split is None):
+            yield conflict("cohort= and split= are needed together", "give both, or none")
+        if self.input is None and self.root is not None and self.cohort is None:
+            yield conflict("root= has no effect with import= without cohort=", "remove root=, or give cohort=")
         if self.input is not None and (self.state != "corrected" or self.confirmed_only):
             yield conflict("state= and confirmed_only= have no effect with input=", "remove them")
         if self.state in {"rejected", "undone"} and not self.cases:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,8 +61,12 @@ class CaseFolder:
         return named, others
 
 
-def make_case(root: Path, predictions: Path, sidecar: Sidecar, scan: ScanCase) -> History:
+def make_case(
+    root: Path, predictions: Path, sidecar: Sidecar, scan: ScanCase, *, proposal: Mapping[str, Any] | None = None
+) -> History:
     """Make the folder of a case, and start its history with the prediction; a case with a history is kept.
+
+    `proposal` is why the case was proposed, which the history records.
 
     The files are copies, so a viewer that saves the CT does not change the original, and the folder can be moved. The
     history is written last: a case that was interrupted is made again.
@@ -95,10 +100,11 @@ def make_case(root: Path, predictions: Path, sidecar: Sidecar, scan: ScanCase) -
         voxels_sha256=sha256_of_array(label_map.labels),
         covered=tuple(sidecar.content["covered"]),
         content={
-            "case": _row(scan.case),
+            "case": case_row(scan.case),
             "ct": {"file": ct.name, "sha256": sha256_of(ct)},
             "prediction": {name: sidecar.content[name] for name in ("image_sha256", "settings", "liverspleen")},
             "saved": saved_time(target.label_map),
+            **({"proposal": dict(proposal)} if proposal else {}),
         },
     )
 
@@ -133,7 +139,11 @@ def _changed(message: str, case_id: str, file: str | Path | None) -> InputError:
     return InputError(Issue("LS-COR-004", message, hint, case_id, file))
 
 
-def _row(case: Case) -> dict[str, Any]:
-    """Return the columns of a case in cohort.csv, without those of files."""
+def case_row(case: Case) -> dict[str, Any]:
+    """Return the cells of a case in cohort.csv, without those of files."""
     known = {name: value for name, value in asdict(case).items() if name not in ("image", "label", "covariates")}
-    return {**known, "labelled_structures": [organ.key for organ in case.labelled_structures], **case.covariates}
+    stated = {
+        "labelled_structures": ";".join(organ.key for organ in case.labelled_structures),
+        "spleen_absent": "true" if case.spleen_absent else "false",
+    }
+    return {**known, **stated, **case.covariates}

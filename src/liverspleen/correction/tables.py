@@ -6,17 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from liverspleen.cohort.label_origin import LABEL_COLUMNS
 from liverspleen.cohort.manifest import write_cohort
 from liverspleen.correction.case_folder import CaseFolder
 from liverspleen.correction.history import Entry, History
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.spreadsheet import csv_text
-from liverspleen.storage import write_text
+from liverspleen.storage import sha256_of, write_text
 
 COHORT, CORRECTIONS = "cohort.csv", "corrections.csv"
-
-LABEL_COLUMNS: Final = ("label_state", "label_source", "label_reader")
-"""Columns of the cohort about the label map in force: its state, whether it was edited, and by whom."""
 
 _CHANGES: Final = ("dss", "before_cm3", "after_cm3", "slices")
 _COLUMNS: Final = (
@@ -57,11 +55,18 @@ def cohort_row(root: Path, history: History, *, confirmed_only: bool) -> dict[st
         "image": ct.relative_to(root).as_posix(),
         "label": history.map_file(entry).relative_to(root).as_posix(),
         "labelled_structures": ";".join(entry.covered),
-        "spleen_absent": "true" if case["spleen_absent"] else "false",
-        "label_state": history.state_of(entry),
-        "label_source": entry.state,
-        "label_reader": entry.reader,
+        # histories of earlier versions have true and false without quotes
+        "spleen_absent": "true" if case["spleen_absent"] in (True, "true") else "false",
+        **dict(zip(LABEL_COLUMNS, _origin(history, entry), strict=True)),
     }
+
+
+def _origin(history: History, entry: Entry) -> tuple[object, ...]:
+    """Return the cells of `LABEL_COLUMNS`."""
+    confirmed = sorted(one.reader or "" for one in history.verdicts(entry).values() if one.state == "confirmed")
+    first = sha256_of(history.folder / "0001.json")
+    by = ";".join(filter(None, confirmed))
+    return history.state_of(entry), entry.state, entry.reader, by, first, entry.number, entry.map_sha256
 
 
 def _rows(history: History, in_force: Entry | None) -> Iterator[dict[str, Any]]:
