@@ -105,6 +105,15 @@ class ReportConfig(Schema):
         list[str],
         Key("The case_ids in Figure 3; default: the case with the median DSS of each condition."),
     ]
+    viewer_cases: Annotated[
+        int,
+        Key(
+            "Number of cases in the viewer of slices on the page, those with the lowest DSS of an organ; it needs "
+            "cohort and labels.",
+            ge=0,
+            le=1000,
+        ),
+    ]
     vocabulary: VocabularyConfig
 
 
