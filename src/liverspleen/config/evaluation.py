@@ -122,7 +122,7 @@ class CompareConfig(Schema):
     """Keys of `liverspleen compare`."""
 
     measurements: Annotated[list[Path], Key("One measurements.csv with all readers, or several: a.csv,b.csv.")]
-    output: Annotated[Path, Key("Output folder for tables/, figures/ and compare.json.")]
+    output: Annotated[Path, Key("Output folder for tables/, figures/, compare.json and compare.html.")]
     readers: Annotated[
         list[str],
         Key("Readers to compare, in the order of the tables; default: all that are measured against the reference."),

@@ -30,7 +30,7 @@
     const created = new Niivue({
       logLevel: "error", loadingText: "", dragMode: DRAG_MODE.pan, dragAndDropEnabled: false, show3Dcrosshair: false,
       isRadiologicalConvention: true, multiplanarShowRender: 0, crosshairColor: [1, 0.95, 0.4, 1],
-      crosshairWidth: 0.6, crosshairWidthUnit: "mm", crosshairGap: 6, showLegend: false,
+      crosshairWidth: 1.2, crosshairWidthUnit: "mm", showLegend: false,
       isNearestInterpolation: false, fontColor: [0.85, 0.85, 0.85, 1],
     });
     await created.attachToCanvas(canvas);

@@ -99,8 +99,8 @@ def case_table(
         if reference is not None:
             found += _of_reader(readings, shown, index, reference, None)
     used = [column for column in found if any(cell.text for cell in column.cells)]
-    before = ["", *(column.group for column in used)]
-    columns = (replace(now, starts_group=now.group != group) for now, group in zip(used, before, strict=False))
+    before = ["", *(column.group for column in used)][: len(used)]
+    columns = (replace(now, starts_group=now.group != group) for now, group in zip(used, before, strict=True))
     return CaseTable(shown, tuple(columns), len(examinations))
 
 

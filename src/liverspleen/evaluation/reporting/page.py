@@ -42,13 +42,12 @@ def html_page(
     Names from the data are text on one line, without line breaks and marks that change the text direction.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader(__name__.rpartition(".")[0]),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=lambda value: value if isinstance(value, Markup) else one_line(value),
+        finalize=lambda value: value if hasattr(value, "__html__") else one_line(value),
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -61,11 +60,11 @@ def html_page(
         figures=[(figure, on_page(figure, cases.anchors)) for figure in figures],
         viewer=viewer,
         in_viewer={case.case_id for case in viewer.shown},
-        viewer_data=Markup(_viewer_data(viewer, cases.anchors)),  # noqa: S704 - `<` is escaped
+        viewer_data=_viewer_data(viewer, cases.anchors),
         legend=[(organ.key, organ.facts.colour) for organ in ORGANS]
         + [(name.lower(), ERROR_COLOURS[kind]) for kind, name in ERROR_NAMES.items()],
         niivue=niivue() if viewer.shown else ("", ""),
-        scripts=[Markup(script) for script in scripts],  # noqa: S704 - files of this package
+        scripts=scripts,
         script_sources=" ".join(map(script_source, allowed)),
         version=__version__,
         notice=RESEARCH_USE,
@@ -91,7 +90,7 @@ def sentence(text: str) -> str:
 
 
 def _viewer_data(viewer: ViewerCases, anchors: Mapping[str, str]) -> str:
-    """Return the JSON of the viewer; it cannot end its element."""
+    """Return the JSON of the viewer; no name in it can end its element, because `<` is escaped."""
     cases = [
         {**case.to_dict(), "name": one_line(case.case_id), "anchor": anchors[case.case_id], "data": f"slices-{number}"}
         for number, case in enumerate(viewer.shown, 1)

@@ -65,7 +65,7 @@ def study_results(
 ) -> StudyResults:
     """Return what `study` adds to the report on `reader` against `reference`; without a study, only a note."""
     if study is None or not study.cohort.cases:
-        message = "Table 1, Figures 1 and 3 and the viewer of slices are not included: they need the cohort"
+        message = "Table 1 and Figures 1 and 3, and the viewer of slices, are not included: they need the cohort"
         hint = (
             "run liverspleen report again with cohort=cohort.csv, and with labels=FOLDER (the predicted label maps) "
             "for Figure 3 and the viewer"

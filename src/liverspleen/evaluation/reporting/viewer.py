@@ -127,7 +127,7 @@ def viewer_case(case_id: str, maps: CaseMaps, *, lowest_dss: float = math.nan) -
     spacing = maps.ct.geometry.spacing_mm
     organs = (maps.reference > 0) | (maps.prediction > 0)
     box = tuple(
-        _span(organs.any(axis=tuple({0, 1, 2} - {axis})), math.ceil(MARGIN_MM / spacing[axis]), most)
+        _span(np.asarray(organs.any(axis=tuple({0, 1, 2} - {axis}))), math.ceil(MARGIN_MM / spacing[axis]), most)
         for axis, most in enumerate((MOST_SLICES, MOST_PIXELS, MOST_PIXELS))
     )
     low, high = WINDOW_HU

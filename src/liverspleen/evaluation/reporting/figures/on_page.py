@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping
+from html import escape
 from typing import Final
-
-from markupsafe import Markup
 
 from liverspleen.errors import one_line
 from liverspleen.evaluation.reporting.figures import Picture
@@ -20,10 +19,10 @@ _POINT: Final = re.compile(r"<use [^>]*/>")
 _NAMED: Final = re.compile(r'(id="|url\(#|xlink:href="#)')
 
 
-def on_page(figure: Picture, anchors: Mapping[str, str]) -> Markup:
-    """Return the element of the page; `anchors` are the names of the rows by case."""
+def on_page(figure: Picture, anchors: Mapping[str, str]) -> str:
+    """Return the element of the page as HTML; `anchors` are the names of the rows by case."""
     if not 0 < len(figure.cases) <= MOST_LINKED or not anchors.keys() >= set(figure.cases):
-        return Markup('<img src="{}" alt="{}">').format(_data_uri(figure), one_line(figure.description))
+        return f'<img src="{_data_uri(figure)}" alt="{escape(one_line(figure.description))}">'
     drawing = figure.files["svg"].decode()
     drawing = drawing[drawing.index("<svg") :]
     drawing = re.sub(r"<metadata>.*?</metadata>\s*", "", drawing, flags=re.DOTALL)
@@ -36,14 +35,13 @@ def on_page(figure: Picture, anchors: Mapping[str, str]) -> Markup:
         raise ValueError(f"{figure.name} has another number of points than cases")
     cases = iter(figure.cases)
     parts[1::2] = [_POINT.sub(lambda point: _linked(point[0], cases, anchors), part) for part in parts[1::2]]
-    opening = Markup('<svg id="{}" role="group" aria-label="{}" ').format(figure.name, one_line(figure.description))
-    return opening + Markup("".join([*parts, legend, rest]).removeprefix("<svg"))  # noqa: S704 - Matplotlib escapes all names
+    opening = f'<svg id="{figure.name}" role="group" aria-label="{escape(one_line(figure.description))}"'
+    return opening + "".join([*parts, legend, rest]).removeprefix("<svg")
 
 
 def _linked(point: str, cases: Iterator[str], anchors: Mapping[str, str]) -> str:
     case_id = next(cases)
-    link = Markup('<a href="#{}"><title>{}</title>').format(anchors[case_id], one_line(case_id))
-    return f"{link}{point}</a>"
+    return f'<a href="#{anchors[case_id]}"><title>{escape(one_line(case_id))}</title>{point}</a>'
 
 
 def _data_uri(figure: Picture) -> str:
