@@ -41,7 +41,7 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
   const choices = heads.flatMap((head, column) => {
     const values = [...new Set(rows.map((row) => value(row, column)))].sort();
     if (!("choice" in head.dataset) || values.length < 2) return [];
-    const list = add(add(bar, "label", { textContent: `${head.dataset.choice} ` }), "select", {});
+    const list = add(add(bar, "label", { textContent: `${head.dataset.choice} ` }), "select", { ariaLabel: head.dataset.choice });
     add(list, "option", { textContent: "all", value: "*" });
     for (const one of values) add(list, "option", { textContent: one || "none", value: `=${one}` });
     return [{ column, list }];

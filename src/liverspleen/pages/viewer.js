@@ -28,7 +28,7 @@
     document.head.append(script);
     const { Niivue, DRAG_MODE } = globalThis.niivue;
     const created = new Niivue({
-      logLevel: "error", loadingText: "", dragMode: DRAG_MODE.pan, dragAndDropEnabled: false, show3Dcrosshair: false,
+      logLevel: "error", loadingText: "", dragMode: DRAG_MODE.slicer3D, dragAndDropEnabled: false, show3Dcrosshair: false,
       isRadiologicalConvention: true, multiplanarShowRender: 0, crosshairColor: [1, 0.95, 0.4, 1],
       crosshairWidth: 1.2, crosshairWidthUnit: "mm", showLegend: false,
       isNearestInterpolation: false, fontColor: [0.85, 0.85, 0.85, 1],

@@ -60,7 +60,7 @@ def html_page(
         figures=[(figure, on_page(figure, cases.anchors)) for figure in figures],
         viewer=viewer,
         in_viewer={case.case_id for case in viewer.shown},
-        viewer_data=_viewer_data(viewer, cases.anchors),
+        viewer_data=viewer_json(viewer, cases.anchors),
         legend=[(organ.key, organ.facts.colour) for organ in ORGANS]
         + [(name.lower(), ERROR_COLOURS[kind]) for kind, name in ERROR_NAMES.items()],
         niivue=niivue() if viewer.shown else ("", ""),
@@ -89,7 +89,7 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
-def _viewer_data(viewer: ViewerCases, anchors: Mapping[str, str]) -> str:
+def viewer_json(viewer: ViewerCases, anchors: Mapping[str, str]) -> str:
     """Return the JSON of the viewer; no name in it can end its element, because `<` is escaped."""
     cases = [
         {**case.to_dict(), "name": one_line(case.case_id), "anchor": anchors[case.case_id], "data": f"slices-{number}"}

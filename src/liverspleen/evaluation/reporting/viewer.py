@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.cohort.manifest import Cohort
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import Examination, Readings
 from liverspleen.evaluation.reporting.case_table import lowest_dss
@@ -95,7 +95,7 @@ def viewer_cases(
     """
     by_id = {case.case_id: case for case in cohort.cases}
     shown: list[ViewerCase] = []
-    notes: list[Note] = []
+    not_read: dict[Issue, list[str]] = {}
     too_many: list[str] = []
     for case_id, dss in cases.items():
         if too_many:
@@ -106,17 +106,25 @@ def viewer_cases(
                 raise InputError(Issue("LS-REP-070", "case is not in the cohort", "give the cohort that was measured"))
             maps = CaseMaps.read(by_id[case_id], labels, values=values, case_ids=by_id)
         except InputError as rejected:
-            notes += [_not_shown(case_id, issue) for issue in rejected.issues]
+            for issue in rejected.issues:
+                not_read.setdefault(Issue(issue.code, issue.message, issue.hint), []).append(case_id)
             continue
         made = viewer_case(case_id, maps, lowest_dss=dss)
         if sum(len(case.data) for case in (*shown, made)) > most_bytes:
             too_many.append(case_id)
         else:
             shown.append(made)
-    if too_many:
-        message = (
-            f"the viewer does not show {len(too_many)} of {len(cases)} CT scans, because the page would be too large"
+    notes = [
+        Note(
+            "LS-REP-070",
+            f"the viewer does not show {counted(len(found), 'CT scan')}: {issue.message}",
+            issue.hint,
+            (*found,),
         )
+        for issue, found in not_read.items()
+    ]
+    if too_many:
+        message = f"the viewer does not show {counted(len(too_many), 'CT scan')}, because the page would be too large"
         hint = "open these cases in another viewer, or set viewer_cases= to a smaller number"
         notes.append(Note("LS-REP-070", message, hint, tuple(too_many)))
     return ViewerCases(tuple(shown), tuple(notes))
@@ -165,7 +173,3 @@ def _middle(labels: NDArray[np.uint8]) -> tuple[int, int]:
     places = np.argwhere(labels)
     row, column = places.mean(axis=0) if places.size else np.array(labels.shape) / 2
     return int(row), int(column)
-
-
-def _not_shown(case_id: str, issue: Issue) -> Note:
-    return Note("LS-REP-070", f"the viewer does not show a case: {issue.message}", issue.hint, (case_id,))
