@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from box_study import NO_SPLEEN, SLICES, liver_dss, write_box_report, write_study
 
+from liverspleen.cohort.split import Split
 from liverspleen.evaluation.measurements.readings import Readings, readings_of
 from liverspleen.evaluation.measurements.table import Measurement, read_measurements, write_measurements
 from liverspleen.evaluation.reporting import case_table as case_tables
@@ -97,6 +98,16 @@ def test_the_table_of_very_many_cases_has_the_worst(tmp_path: Path, monkeypatch:
     assert (list(table.anchors), table.n_cases) == (["b", "d"], 4)
 
 
+def test_the_fold_of_a_development_case_is_that_of_its_patient(study: Study) -> None:
+    (first, second, *others) = study.cohort.cases
+    cases = (replace(first, dataset="development"), replace(second, dataset="development"), *others)
+    sides = {"fold0": ("p1",), "fold1": ("p0", "p4")}
+    splits = {name: Split((), patients, 0, 0.5, "hash") for name, patients in sides.items()}
+    folds = replace(study, cohort=replace(study.cohort, cases=cases), splits=splits)
+    assert folds.folds == {"c0": "fold1", "c1": "fold0"}  # p4 is a patient of a test dataset
+    assert replace(folds, splits={"split": splits["fold0"]}).folds == {}
+
+
 def test_the_worst_cases_have_the_lowest_dss_of_an_organ(written: Path) -> None:
     found = readings_of(read_measurements(written / "m.csv"))
     worst = worst_cases(found, found.examinations, "dla", "manual", 3)
@@ -107,7 +118,7 @@ def test_the_worst_cases_have_the_lowest_dss_of_an_organ(written: Path) -> None:
 
 def test_points_and_notes_link_to_the_rows_of_their_cases(written: Path) -> None:
     text = (written / "report.html").read_text(encoding="utf-8")
-    assert re.findall(r'<tr id="(case-\d)"><th scope="row" title="(.*?)">', text) == [
+    assert re.findall(r'<tr id="(case-\d)"><th.*?<bdi>(.*?)</bdi>', text) == [
         (f"case-{number + 1}", f"c{number}") for number in range(6)
     ]
     figure = text.split('<svg id="bland_altman_liver"')[1].split("</svg>")[0]

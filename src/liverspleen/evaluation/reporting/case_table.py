@@ -13,8 +13,8 @@ from liverspleen.evaluation.reporting.formatting import DISTANCE_DIGITS, DSS_DIG
 from liverspleen.evaluation.reporting.table_forms import INDEX_LABELS
 from liverspleen.organs import ORGAN_KEYS
 
-MOST_ROWS: Final = 5_000
-"""Cases in the table at most: a browser needs seconds for each further thousand. `measurements.csv` has all cases."""
+MOST_ROWS: Final = 1_000
+"""Cases in the table at most, so that the page stays small; `measurements.csv` has all cases."""
 
 VOLUME_DIGITS: Final = 1
 

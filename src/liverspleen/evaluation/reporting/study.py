@@ -83,11 +83,11 @@ def study_results(
     )
 
 
-def study_viewer(study: Study | None, readings: Readings, readers: tuple[str, str] | None, room: int) -> ViewerCases:
-    """Return the cases of the viewer of slices, with at most `room` bytes; empty without label maps or readers."""
-    if study is None or study.labels is None or readers is None:
-        return ViewerCases()
+def study_viewer(study: Study, readings: Readings, readers: tuple[str, str], room: int) -> ViewerCases:
+    """Return the cases of the viewer of slices, with at most `room` bytes; empty without label maps."""
     cases = worst_cases(readings, readings.examinations, *readers, study.viewer_cases)
+    if study.labels is None or not cases:
+        return ViewerCases()
     return viewer_cases(study.cohort, Path(study.labels), cases, values=study.label_values, most_bytes=room)
 
 

@@ -12,7 +12,7 @@ from liverspleen.errors import one_line
 from liverspleen.evaluation.reporting.figures import Picture
 
 MOST_LINKED: Final = 1_000
-"""Points of a figure with links at most; an image is smaller, and so many points lie upon each other."""
+"""Points of a figure with links at most; an image is smaller, and with more points, they cover each other."""
 
 _POINTS: Final = re.compile(r'(<g id="[^"]*PathCollection_\d+">.*?</g>\s*</g>)', re.DOTALL)
 _POINT: Final = re.compile(r"<use [^>]*/>")
