@@ -53,6 +53,7 @@ NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
         "LS-REP-061",  # tests/evaluation/reporting/test_body_size.py
         "LS-REP-067 068 069",  # tests/evaluation/reporting/test_attenuation_table.py
         "LS-REP-053",  # tests/evaluation/test_many_cases.py
+        "LS-REP-070",  # tests/evaluation/reporting/test_page_parts.py
         "LS-SPL-015",  # tests/evaluation/reporting/test_cross_validation.py
         "LS-SPL-013",  # tests/evaluation/test_many_cases.py
     ),

@@ -1,7 +1,7 @@
 // Sorts and filters tables of a page. Without JavaScript the tables are complete and have no controls.
 //
 // <table data-sortable>            each <th scope="col"> of the head becomes a button that sorts the rows
-//   <th data-choice>               above the table, a list of the values of this column that selects rows
+//   <th data-choice="Site">        above the table, a list of this name with the values of the column selects rows
 //   <td data-value="0.91">         value for sorting, if it is not the text; an empty value is always last
 "use strict";
 for (const table of document.querySelectorAll("table[data-sortable]")) {
@@ -41,7 +41,7 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
   const choices = heads.flatMap((head, column) => {
     const values = [...new Set(rows.map((row) => value(row, column)))].sort();
     if (!("choice" in head.dataset) || values.length < 2) return [];
-    const list = add(add(bar, "label", { textContent: `${head.textContent.trim()} ` }), "select", {});
+    const list = add(add(bar, "label", { textContent: `${head.dataset.choice} ` }), "select", { ariaLabel: head.dataset.choice });
     add(list, "option", { textContent: "all", value: "*" });
     for (const one of values) add(list, "option", { textContent: one || "none", value: `=${one}` });
     return [{ column, list }];
