@@ -37,7 +37,6 @@ NOT_IMPORTED = {
 """Declared packages that the source does not import, with the reason."""
 
 PEERS = {"batchgeneratorsv2", "blosc2", "deflate", "nnunetv2", "segmentation-models-pytorch", "torchmetrics", "zarr"}
-PEERS |= {"playwright"}  # drives the browser of the tests with the marker `browser`
 """What benchmarks and tests compare with or use where it is installed; never required."""
 
 NAMESPACES = {"google.protobuf": "protobuf"}
