@@ -72,7 +72,7 @@ def test_test_cases_are_not_proposed(
     capsys.readouterr()
     assert correct(f"input={tmp_path / 'out'}", f"output={tmp_path / 'todo'}", "top=5") == 0
     (line,) = lines_of(capsys)
-    assert "1 test case, first 'a', not proposed" in line
+    assert "1 case of test patients, first 'a', not proposed" in line
     assert folders(tmp_path / "todo") == {"b"}
 
 

@@ -14,7 +14,7 @@ from liverspleen.api.correction_cases import column_of, selected_cases, table_of
 from liverspleen.api.redaction import redacted
 from liverspleen.cohort.privacy import redacted_errors
 from liverspleen.cohort.scans import Scans, open_scans
-from liverspleen.cohort.split import read_split
+from liverspleen.cohort.split import patients_in_tests, read_split
 from liverspleen.config import CorrectConfig, VocabularyConfig
 from liverspleen.correction.case_folder import CaseFolder, copy, make_case
 from liverspleen.correction.edits import find_edit, is_known
@@ -83,18 +83,22 @@ def run_making(config: CorrectConfig) -> Correction:
 def _make(predictions: Path, root: Path, config: CorrectConfig, scans: Scans, record: Run) -> Correction:
     found, others = sidecars(predictions)
     record.issues += others
-    selected = selected_cases(config, predictions, {sidecar.case_id: sidecar for sidecar in found}, record)
     by_id = {scan.case.case_id: scan for scan in scans.cases}
+    cases = [scan.case for scan in scans.cases]
+    tests = {case.patient_id for case in cases if not case.is_development}
+    selected = selected_cases(config, predictions, {one.case_id: one for one in found}, tests, record)
     made, kept, choices = [], 0, []
     with progress("correct", len(selected)) as advance:
         for one in selected:
             case_id, proposal = one.sidecar.case_id, recorded_choice(one.choice) if one.choice else None
             try:
-                if case_id not in by_id:
+                if (scan := by_id.get(case_id)) is None:
                     message, hint = "the CT of the case is not in scans=", "give the scans= that were predicted"
                     raise InputError(Issue("LS-COR-003", message, hint, case_id))
+                if scan.case.is_development and scan.case.patient_id in tests:
+                    raise InputError(patients_in_tests(cases, [scan.case.patient_id], config.scans))
                 kept += bool(read_history(root, case_id).entries)
-                make_case(root, predictions, one.sidecar, by_id[case_id], proposal=proposal)
+                make_case(root, predictions, one.sidecar, scan, proposal=proposal)
                 made.append(case_id)
                 choices += [one.choice] if one.choice else []
             except InputError as error:

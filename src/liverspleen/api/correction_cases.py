@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +28,13 @@ class Selected:
 
 
 def selected_cases(
-    config: CorrectConfig, predictions: Path, known: Mapping[str, Sidecar], record: Run
+    config: CorrectConfig, predictions: Path, known: Mapping[str, Sidecar], tests: Collection[str], record: Run
 ) -> list[Selected]:
     """Return the cases to copy, in their order.
 
     Given ids are those cases. With a table, they are its first `top` cases that are still open; without a table they
     are proposed. Cases that have a folder and are still open are the first ones of a proposal, so that a repeated
-    command adds none. Without `top`, all cases are copied.
+    command adds none. Without `top`, all cases are copied. `tests` are the patients with test cases.
 
     Raises:
         InputError: LS-COR-002 the table cannot be read, or a case id is unknown.
@@ -47,7 +47,7 @@ def selected_cases(
         return [Selected(known[name]) for name in dict.fromkeys(config.cases)][: config.top]
     found = _Histories(config.output)
     if table is None and config.top is not None:
-        return _proposal(config.top, predictions, known, found, record)
+        return _proposal(config.top, predictions, known, tests, found, record)
     return _first(config.top, table or predictions / REVIEW, known, found, record)
 
 
@@ -96,18 +96,26 @@ def _first(
 
 
 def _proposal(
-    top: int, predictions: Path, known: Mapping[str, Sidecar], histories: _Histories, record: Run
+    top: int,
+    predictions: Path,
+    known: Mapping[str, Sidecar],
+    tests: Collection[str],
+    histories: _Histories,
+    record: Run,
 ) -> list[Selected]:
     """Return the open cases with a folder, then further ones by `proposed`."""
     rejected = rejections(predictions)
     usable = {name: sidecar for name, sidecar in known.items() if name not in rejected and sidecar.measurements}
-    tests = [name for name, sidecar in usable.items() if sidecar.measurements[0].dataset not in ("", DEVELOPMENT)]
-    if tests:
-        message = f"{counted(len(tests), 'test case')}, first {tests[0]!r}, not proposed: none is used for training"
-        hint = "give the case ids in cases= to correct them as reference"
+    one_of = {name: sidecar.measurements[0] for name, sidecar in usable.items()}
+    patients = {*tests, *(one.patient_id for one in one_of.values() if one.dataset not in ("", DEVELOPMENT))}
+    excluded = [name for name, one in one_of.items() if one.patient_id in patients]
+    if excluded:
+        message = f"{counted(len(excluded), 'case')} of test patients, first {excluded[0]!r}, not proposed: "
+        message += "none is used for training"
+        hint = "give the case ids of test cases in cases= to correct them as reference"
         record.issues.append(Issue("LS-COR-002", message, hint, file=predictions, severity="note"))
     candidates = []
-    for name in sorted(usable.keys() - {*tests}):
+    for name in sorted(usable.keys() - {*excluded}):
         try:
             candidates.append(candidate(usable[name], CaseFiles(predictions, name).label_map))
         except InputError as error:
