@@ -93,8 +93,7 @@ def write_merged(
     """
     used, issues = _usable(folder, corrected, cohort, split)
     if not used:
-        for name in (MERGED_COHORT, MERGED_SPLIT):
-            (folder / name).unlink(missing_ok=True)
+        remove_merged(folder)
         return None, issues
     tops = {"cohort": Path(os.path.realpath(cohort.root)), "folder": Path(os.path.realpath(folder))}
     root = _common(tops.values(), folder)
@@ -118,6 +117,14 @@ def write_merged(
     replaced = sum(row["case_id"] in original for row in used)
     tables = folder / MERGED_COHORT, folder / MERGED_SPLIT
     return Merged(*tables, root, len(used) - replaced, replaced), issues
+
+
+def remove_merged(folder: Path) -> bool:
+    """Remove the merged cohort and its split; return whether there was one."""
+    found = (folder / MERGED_COHORT).is_file()
+    for name in (MERGED_COHORT, MERGED_SPLIT):
+        (folder / name).unlink(missing_ok=True)
+    return found
 
 
 def _usable(
