@@ -115,7 +115,7 @@ def _scans(config: CorrectConfig) -> Iterator[Scans]:
     settings = _predict_settings(config.input)
     source = config.scans if config.scans is not None else Path(str(settings["input"]))
     if config.scans is None and not source.exists():
-        message = "the CT scans of the prediction are not at the path in its run.json, or the path is a hash"
+        message = f"the CT scans of the prediction are not at '{source}', the path in its run.json, or it is a hash"
         raise InputError(Issue("LS-COR-003", message, "give scans= as input= of predict", file=config.input))
     stated = {name: settings[name] for name in _PREDICT_ARGUMENTS if settings.get(name) is not None}
     if config.root is not None or config.scans is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,11 @@ from liverspleen.cohort.vocabulary import DEVELOPMENT
 from liverspleen.config import CorrectConfig
 from liverspleen.correction.history import History, read_history
 from liverspleen.correction.proposal import Choice, candidate, proposed
+from liverspleen.delimited import records_of
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.inference.case_files import CaseFiles, Sidecar, rejections
-from liverspleen.inference.tables import REVIEW
 from liverspleen.provenance import Run
 from liverspleen.reading import read_text
-from liverspleen.spreadsheet import csv_rows
 from liverspleen.storage import sha256_of
 
 
@@ -46,9 +46,14 @@ def selected_cases(
             raise InputError(unknown_cases(without, predictions))
         return [Selected(known[name]) for name in dict.fromkeys(config.cases)][: config.top]
     found = _Histories(config.output)
-    if table is None and config.top is not None:
-        return _proposal(config.top, predictions, known, tests, found, record)
-    return _first(config.top, table or predictions / REVIEW, known, found, record)
+    if table is not None:
+        return _first(config.top, table, known, found, record)
+    rejected = rejections(predictions)
+    record.issues += _skipped([*rejected], predictions)
+    usable = {name: sidecar for name, sidecar in known.items() if name not in rejected}
+    if config.top is None:
+        return [*map(Selected, usable.values())]
+    return _proposal(config.top, predictions, usable, tests, found, record)
 
 
 class _Histories:
@@ -79,9 +84,7 @@ def _first(
 ) -> list[Selected]:
     names = [*dict.fromkeys(column_of(table))]
     record.inputs["cases"] = sha256_of(table)
-    if without := [name for name in names if name not in known]:
-        message = f"{counted(len(without), 'case')} without a label map in input=, first {without[0]!r}, skipped"
-        record.issues.append(Issue("LS-COR-002", message, "see the reasons in review.csv", file=table, severity="note"))
+    record.issues += _skipped([name for name in names if name not in known], table)
     usable = [name for name in names if name in known]
     if top is None:
         return [Selected(known[name]) for name in usable]
@@ -95,6 +98,13 @@ def _first(
     return [Selected(known[name]) for name in chosen]
 
 
+def _skipped(without: Sequence[str], file: Path) -> list[Issue]:
+    if not without:
+        return []
+    message = f"{counted(len(without), 'case')} without a label map in input=, first {without[0]!r}, skipped"
+    return [Issue("LS-COR-002", message, "see the reasons in review.csv", file=file, severity="note")]
+
+
 def _proposal(
     top: int,
     predictions: Path,
@@ -104,8 +114,7 @@ def _proposal(
     record: Run,
 ) -> list[Selected]:
     """Return the open cases with a folder, then further ones by `proposed`."""
-    rejected = rejections(predictions)
-    usable = {name: sidecar for name, sidecar in known.items() if name not in rejected and sidecar.measurements}
+    usable = {name: sidecar for name, sidecar in known.items() if sidecar.measurements}
     one_of = {name: sidecar.measurements[0] for name, sidecar in usable.items()}
     patients = {*tests, *(one.patient_id for one in one_of.values() if one.dataset not in ("", DEVELOPMENT))}
     excluded = [name for name, one in one_of.items() if one.patient_id in patients]
@@ -141,20 +150,26 @@ def table_of(cases: Sequence[str]) -> Path | None:
 
 
 def column_of(table: Path) -> list[str]:
-    """Return the column `case_id` of a table.
+    """Return the column `case_id` of a table, without empty cells; a spreadsheet may have changed the delimiter.
 
     Raises:
-        InputError: LS-COR-002 it cannot be read.
+        InputError: LS-COR-002 it cannot be read, or has no case.
     """
     try:
-        rows = csv_rows(read_text(table))
-        return [row["case_id"] for row in rows]
-    except (OSError, KeyError, ValueError) as error:
-        reason = "it has no column case_id" if isinstance(error, KeyError) else f"{error}"
-        message = f"the table of cases cannot be read ({reason})"
-        raise InputError(
-            Issue("LS-COR-002", message, "give review.csv or another table of cases", file=table)
-        ) from None
+        records, _ = records_of(read_text(table), ["case_id"])
+        header, *rows = records or [[]]
+        place = header.index("case_id") if "case_id" in header else None
+        # a row may be shorter than the header
+        names = [row[place].strip() for row in rows if place is not None and len(row) > place]
+        if found := [*filter(None, names)]:
+            return found
+        reason = "it has no column case_id" if place is None else "it has no rows"
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    except (UnicodeDecodeError, csv.Error) as error:
+        reason = f"{error}"
+    message = f"the table of cases cannot be read ({reason})"
+    raise InputError(Issue("LS-COR-002", message, "give review.csv or another table of cases", file=table))
 
 
 def unknown_cases(names: Sequence[str], folder: Path) -> Issue:

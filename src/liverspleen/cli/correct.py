@@ -63,13 +63,9 @@ def run(config: CorrectConfig) -> Sequence[Issue]:
     print(f"correct: new entries: {_listed(done.recorded)}")
     print(f"correct: label maps in force: {_listed(done.in_force)}; tables {', '.join(map(str, done.tables))}")
     if done.without:
-        print(
-            f"correct: {counted(len(done.without), 'case')} without one in force, first {done.without[0]!r}, not used"
-        )
+        print(f"correct: without a label map in force: {counted(len(done.without), 'case')}, first {done.without[0]!r}")
     if merged := done.merged:
-        print(
-            f"correct: cohort {merged.cohort} with {merged.added} further cases and {merged.replaced} other label maps"
-        )
+        print(f"correct: cohort {merged.cohort}: added cases {merged.added}, replaced label maps {merged.replaced}")
         print(f"correct: for train: cohort={merged.cohort} root={merged.root} split={merged.split}")
     return done.issues
 
