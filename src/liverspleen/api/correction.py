@@ -17,9 +17,9 @@ from liverspleen.cohort.privacy import redacted_errors
 from liverspleen.cohort.scans import Scans, open_scans
 from liverspleen.cohort.split import Split, patients_in_tests, read_split
 from liverspleen.config import CorrectConfig, VocabularyConfig
-from liverspleen.correction.case_folder import CaseFolder, copy, make_case
+from liverspleen.correction.case_folder import CASES, CaseFolder, copy, make_case
 from liverspleen.correction.edits import find_edit, is_known
-from liverspleen.correction.history import History, histories, read_history, undoable
+from liverspleen.correction.history import History, histories, history_folder, read_history, undoable
 from liverspleen.correction.merging import MERGED_COHORT, Merged, open_original, write_merged
 from liverspleen.correction.proposal import Choice, recorded_choice
 from liverspleen.correction.tables import COHORT, cohort_row, write_tables
@@ -155,7 +155,7 @@ def run_import(config: CorrectConfig) -> Correction:
     with recorded("correct", config, root) as record:
         original = _original(config, root, record)
         found, issues = histories(root)
-        record.issues += issues
+        record.issues += [*issues, *_without_history(root)]
         new = Counter[str]()
         selected = _cases(config, root, found)
         with progress("correct", len(selected)) as advance:
@@ -188,6 +188,14 @@ def run_import(config: CorrectConfig) -> Correction:
             merged=merged,
             issues=tuple(record.issues),
         )
+
+
+def _without_history(root: Path) -> Iterator[Issue]:
+    for folder in sorted((root / CASES).glob("[!.]*/")):
+        if not history_folder(root, folder.name).is_dir():
+            message = "the folder of a case has no history, so it is not read"
+            hint = "give it the name of its case again, or repeat correct input="
+            yield Issue("LS-COR-022", message, hint, file=folder, severity="warning")
 
 
 def _state(history: History, *, confirmed_only: bool) -> str | None:

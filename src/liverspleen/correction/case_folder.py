@@ -25,7 +25,7 @@ from liverspleen.inference.colour_tables import ITKSNAP, SLICER, colour_tables
 from liverspleen.organs import ORGANS
 from liverspleen.storage import complete_file, sha256_of, sha256_of_array, write_text
 
-_FOLDER: Final = "cases"
+CASES: Final = "cases"
 _DICOM: Final = ".dcm"
 
 
@@ -39,7 +39,7 @@ class CaseFolder:
     @property
     def folder(self) -> Path:
         """Folder of the case."""
-        return self.root / _FOLDER / self.case_id
+        return self.root / CASES / self.case_id
 
     @property
     def label_map(self) -> Path:
