@@ -37,7 +37,9 @@ def test_the_most_doubtful_case_is_proposed_first_and_again_until_it_is_judged(
     assert correct(f"import={tmp_path / 'todo'}", "state=rejected", f"cases=[{second}]") == 0
     capsys.readouterr()
     assert correct(*words) == 0  # nothing is open any more
-    assert "0 cases in " in capsys.readouterr().out
+    found = capsys.readouterr()
+    assert "0 cases in " in found.out
+    assert f"2 cases edited or judged before, first '{min(first, second)}', skipped" in found.err
     assert correct(f"import={tmp_path / 'todo'}", "state=undone", f"cases=[{second}]") == 0
     assert correct(*words) == 0
     assert "1 case in " in capsys.readouterr().out.splitlines()[-1]
@@ -55,7 +57,7 @@ def test_a_table_gives_its_first_cases_that_are_still_open(
     assert correct(*words) == 0
     (line,) = lines_of(capsys)
     assert line.startswith("note: LS-COR-002 ")
-    assert f"1 case of the table edited or judged before, first '{first}', skipped" in line
+    assert f"1 case edited or judged before, first '{first}', skipped" in line
     assert folders(tmp_path / "todo") == {first, second}
 
 

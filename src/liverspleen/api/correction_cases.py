@@ -133,15 +133,17 @@ def _proposal(
     waiting = [name for name in sorted(started) if histories.is_open(name)][:top]
     choices = proposed(candidates, top - len(waiting), known=started)
     new = [Selected(known[choice.case_id], choice) for choice in choices]
+    if len(waiting) + len(new) < top:
+        record.issues += _not_again([name for name in sorted(started) if not histories.is_open(name)], predictions)
     return [*(Selected(known[name]) for name in waiting), *new]
 
 
-def _not_again(judged: Sequence[str], table: Path) -> list[Issue]:
+def _not_again(judged: Sequence[str], file: Path) -> list[Issue]:
     if not judged:
         return []
-    message = f"{counted(len(judged), 'case')} of the table edited or judged before, first {judged[0]!r}, skipped"
+    message = f"{counted(len(judged), 'case')} edited or judged before, first {judged[0]!r}, skipped"
     hint = "give the case ids in cases= to select them"
-    return [Issue("LS-COR-002", message, hint, file=table, severity="note")]
+    return [Issue("LS-COR-002", message, hint, file=file, severity="note")]
 
 
 def table_of(cases: Sequence[str]) -> Path | None:

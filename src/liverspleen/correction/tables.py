@@ -64,8 +64,6 @@ def cohort_row(root: Path, history: History, *, confirmed_only: bool) -> dict[st
         "image": ct.relative_to(root).as_posix(),
         "label": history.map_file(entry).relative_to(root).as_posix(),
         "labelled_structures": ";".join(entry.covered),
-        # histories of earlier versions have true and false without quotes
-        "spleen_absent": "true" if case["spleen_absent"] in (True, "true") else "false",
         **dict(zip(LABEL_COLUMNS, _origin(history, entry), strict=True)),
     }
 
