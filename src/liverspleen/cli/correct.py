@@ -34,7 +34,8 @@ outputs, in output= or import=
   corrections.csv   one row per entry: DSS before and after, cm³ before and after, and changed slices per organ
   cohort.csv        one row per case with a label map in force, with columns on its origin (label_state and others)
   merged_cohort.csv, merged_split.csv   with cohort=: original and corrected cases, for train; the validation and test
-                    cases are those of the original, and the corrected cases are on the training side
+                    cases are those of the original, and the corrected cases are on the training side; an import without
+                    cohort= that changes the label maps in force removes both
   run.json          command, configuration, versions and hashes
 
 exit codes
