@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -55,6 +56,16 @@ def test_an_edit_is_imported_with_what_changed(save: Callable[[Path], LabelMap],
         "spleen_dss": 2 * spleen / (2 * spleen + 12),
     }
     assert {name: float(row[name]) for name in expected} == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_copy_of_the_folder_of_a_case_is_reported(todo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(todo / "cases" / "a", todo / "cases" / "a copy")
+    save_nifti(todo, "b")
+    assert correct(f"import={todo}") == 0
+    (line,) = lines_of(capsys)
+    assert line.startswith("warning: LS-COR-022 ")
+    assert "a copy" in line
+    assert states(todo, "b") == ["predicted", "corrected"]
 
 
 def test_the_same_edit_is_imported_once(todo: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,7 +75,7 @@ def test_the_command_sequence_of_the_page_gives_a_model_that_is_better_on_the_te
             for case in ("c0", "c1"):
                 save(case, truth[case])
     assert [arguments[0] for arguments in sequence].count("measure") == 2
-    assert "1 case without one in force, first 'c2', not used" in capsys.readouterr().out
+    assert "without a label map in force: 1 case, first 'c2'" in capsys.readouterr().out
     merged = read_cohort("todo/merged_cohort.csv", root=".")
     assert {case.case_id for case in merged.cases} == {"t0", "t1", "t2", "t3", "c0", "c1"}
     split, before = read_split("todo/merged_split.csv", merged), rows(Path("run/split.csv"))

@@ -37,7 +37,9 @@ def test_the_most_doubtful_case_is_proposed_first_and_again_until_it_is_judged(
     assert correct(f"import={tmp_path / 'todo'}", "state=rejected", f"cases=[{second}]") == 0
     capsys.readouterr()
     assert correct(*words) == 0  # nothing is open any more
-    assert "0 cases in " in capsys.readouterr().out
+    found = capsys.readouterr()
+    assert "0 cases in " in found.out
+    assert f"2 cases edited or judged before, first '{min(first, second)}', skipped" in found.err
     assert correct(f"import={tmp_path / 'todo'}", "state=undone", f"cases=[{second}]") == 0
     assert correct(*words) == 0
     assert "1 case in " in capsys.readouterr().out.splitlines()[-1]
@@ -55,8 +57,55 @@ def test_a_table_gives_its_first_cases_that_are_still_open(
     assert correct(*words) == 0
     (line,) = lines_of(capsys)
     assert line.startswith("note: LS-COR-002 ")
-    assert f"1 case of the table edited or judged before, first '{first}', skipped" in line
+    assert f"1 case edited or judged before, first '{first}', skipped" in line
     assert folders(tmp_path / "todo") == {first, second}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\ufeffcase_id;score\r\nb;0,5\r\n", "sep=;\ncase_id;score\nb;1\n", "score,case_id\n1, b \n\n1,\n2\n"],
+    ids=["Excel in Europe", "Excel with sep", "spaces, empty cells and short rows"],
+)
+def test_a_table_may_be_saved_by_a_spreadsheet(
+    text: str, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "list.csv").write_text(text, encoding="utf-8")
+    assert correct(f"input={out}", f"cases={tmp_path / 'list.csv'}", f"output={tmp_path / 'todo'}") == 0
+    assert folders(tmp_path / "todo") == {"b"}
+    assert lines_of(capsys) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("", "no column case_id"), ("score\n1\n", "no column case_id"), ("case_id,score\n,1\n", "no rows")],
+)
+def test_a_table_without_a_case_is_an_error(
+    text: str, reason: str, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    assert correct(f"input={out}", f"cases={tmp_path / 'list.csv'}", f"output={tmp_path / 'todo'}") == 2
+    (line,) = lines_of(capsys)
+    assert f"the table of cases cannot be read (it has {reason})" in line
+
+
+def test_all_cases_with_a_label_map_are_copied_whatever_review_csv_lists(out: Path, tmp_path: Path) -> None:
+    (out / "review.csv").write_text("case_id\nb\n")
+    assert correct(f"input={out}", f"output={tmp_path / 'todo'}") == 0
+    assert folders(tmp_path / "todo") == {"a", "b"}
+
+
+@pytest.mark.parametrize("words", [["top=5"], []])
+def test_a_rejected_case_is_named(
+    words: list[str], model: Path, predicted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scans = Path(shutil.copytree(predicted / "scans", tmp_path / "scans"))
+    (scans / "c.nii.gz").write_bytes(b"damaged")
+    assert predict(model, scans, tmp_path / "out") == 2
+    capsys.readouterr()
+    assert correct(f"input={tmp_path / 'out'}", f"output={tmp_path / 'todo'}", *words) == 0
+    (line,) = lines_of(capsys)
+    assert "1 case without a label map in input=, first 'c', skipped" in line
+    assert folders(tmp_path / "todo") == {"a", "b"}
 
 
 def test_test_cases_are_not_proposed(
@@ -72,7 +121,7 @@ def test_test_cases_are_not_proposed(
     capsys.readouterr()
     assert correct(f"input={tmp_path / 'out'}", f"output={tmp_path / 'todo'}", "top=5") == 0
     (line,) = lines_of(capsys)
-    assert "1 test case, first 'a', not proposed" in line
+    assert "1 case of test patients, first 'a', not proposed" in line
     assert folders(tmp_path / "todo") == {"b"}
 
 

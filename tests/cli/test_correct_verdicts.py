@@ -114,3 +114,12 @@ def test_a_test_case_of_the_cohort_stays_out_of_training(
     capsys.readouterr()
     assert main(["check", f"cohort={todo / 'cohort.csv'}"]) in (0, 2)
     assert not [line for line in lines_of(capsys) if "LS-COH" in line or "LS-GEO" in line]
+
+
+@pytest.mark.parametrize("reader", ["NA", "MB;RK"])
+def test_a_name_that_the_cohort_would_lose_or_divide_is_rejected(reader: str, todo: Path) -> None:
+    save_nifti(todo)
+    assert correct(f"import={todo}", f"reader={reader}") == 2
+    assert not (todo / "corrections.csv").exists()
+    assert correct(f"import={todo}", "reader=N. A.") == 0
+    assert [row["reader"] for row in rows(todo / "corrections.csv") if row["state"] == "corrected"] == ["N. A."]

@@ -12,6 +12,7 @@ import pytest
 from liverspleen.cohort.label_origin import LABEL_COLUMNS, label_origins
 from liverspleen.cohort.manifest import Cohort, read_cohort, write_cohort
 from liverspleen.cohort.split import Split, read_split, write_split
+from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.correction.merging import open_original, write_merged
 from liverspleen.errors import InputError
 from liverspleen.imaging import CTVolume, Geometry, write_ct
@@ -134,6 +135,57 @@ def test_a_cohort_with_other_conditions_is_merged(tmp_path: Path) -> None:
     cohort = open_original(file, None)
     assert cohort.issues == ()
     assert [case.condition for case in cohort.cases] == ["gaucher"]
+
+
+def test_a_development_case_of_a_corrected_test_case_is_left_out(
+    original: tuple[Cohort, Split], tmp_path: Path
+) -> None:
+    todo = tmp_path / "todo"
+    rows = [corrected(todo, "first", "p9"), corrected(todo, "second", "p9", "test1")]
+    merged, (issue,) = write_merged(todo, rows, *original)
+    assert merged is None
+    assert "2 corrected cases of test patients, first 'first', not used" in issue.message
+
+
+def test_a_case_id_in_another_case_of_letters_is_an_error_and_the_original_case_remains(
+    original: tuple[Cohort, Split], tmp_path: Path
+) -> None:
+    todo = tmp_path / "todo"
+    merged, (issue,) = write_merged(todo, [corrected(todo, "VALID", "p9"), corrected(todo, "new", "p8")], *original)
+    assert merged is not None
+    assert (issue.code, issue.case_id) == ("LS-COR-018", "VALID")
+    found = read_cohort(merged.cohort, root=merged.root)
+    assert (found.issues, {case.case_id for case in found.cases}) == ((), {"train", "valid", "bare", "test", "new"})
+
+
+def test_a_patient_in_two_spellings_is_an_error_and_no_table_is_written(tmp_path: Path) -> None:
+    file, todo = tmp_path / "cohort" / "cohort.csv", tmp_path / "todo"
+    file.parent.mkdir()
+    write_cohort(file, [{"case_id": "a", "patient_id": "M\u00fcller", "image": "a.nii", "label": "l.nii"}])
+    cohort = read_cohort(file)
+    rows = [corrected(todo, "new", "Mu\u0308ller")]  # the same text, as macOS writes it
+    with pytest.raises(InputError, match="LS-IDN-010"):
+        write_merged(todo, rows, cohort, Split(("M\u00fcller",), (), 0, 1.0, cohort.hash))
+    assert not (todo / "merged_cohort.csv").exists()
+
+
+@pytest.mark.parametrize("condition", ["fatty", "gaucher"])
+def test_words_for_missing_values_and_short_rows_have_the_hash_that_train_reads(condition: str, tmp_path: Path) -> None:
+    file = tmp_path / "cohort.csv"
+    rows = "case_id,patient_id,image,label,condition\na,p,a.nii,l.nii,NA\nb,q,b.nii\n"
+    file.write_text(f"{rows}c,r,c.nii,l.nii,{condition}\n")
+    cohort = open_original(file, None)
+    assert [case.condition for case in cohort.cases] == ["", "", condition]
+    assert cohort.hash == read_cohort(file, vocabulary=Vocabulary(conditions=(condition,))).hash
+
+
+def test_a_corrected_case_of_another_vocabulary_is_merged(original: tuple[Cohort, Split], tmp_path: Path) -> None:
+    todo = tmp_path / "todo"
+    merged, issues = write_merged(todo, [corrected(todo, "new", "p9", condition="gaucher")], *original)
+    assert merged is not None
+    assert issues == ()
+    found = read_cohort(merged.cohort, root=merged.root, vocabulary=Vocabulary(conditions=("gaucher",)))
+    assert read_split(merged.split, found).training == ("p1", "p9")
 
 
 def test_label_maps_are_those_that_the_cohort_states(original: tuple[Cohort, Split], tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
     ),
     "it needs a trained model, or a folder that predict wrote": ("LS-LAB-053", "LS-PRD-003 004 010 013 020 041 042"),
     "other tests have both the input with the issue and the one without it": (
-        "LS-COR-001 002 003 004 005 006 007 008 009 010 011 012 013 014 015 016 017 018",  # tests/cli/test_correct_*.py
+        "LS-COR-001 002 003 004 005 006 007 008 009 010 011 012",  # tests/cli/test_correct_*.py
+        "LS-COR-013 014 015 016 017 018 019 020 021 022",
         "LS-COH-037",  # tests/cohort/test_folder.py
         "LS-COH-042",  # tests/evaluation/test_many_cases.py
         "LS-COH-043 044",  # tests/cohort/test_hand_written_cohort.py

@@ -12,16 +12,17 @@ from typing import Any
 from liverspleen import assemble
 from liverspleen.api.correction_cases import column_of, selected_cases, table_of, unknown_cases
 from liverspleen.api.redaction import redacted
+from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.privacy import redacted_errors
 from liverspleen.cohort.scans import Scans, open_scans
-from liverspleen.cohort.split import read_split
+from liverspleen.cohort.split import Split, patients_in_tests, read_split
 from liverspleen.config import CorrectConfig, VocabularyConfig
-from liverspleen.correction.case_folder import CaseFolder, copy, make_case
+from liverspleen.correction.case_folder import CASES, CaseFolder, copy, make_case
 from liverspleen.correction.edits import find_edit, is_known
-from liverspleen.correction.history import History, histories, read_history, undoable
-from liverspleen.correction.merging import Merged, open_original, write_merged
+from liverspleen.correction.history import History, histories, history_folder, read_history, undoable
+from liverspleen.correction.merging import MERGED_COHORT, Merged, open_original, write_merged
 from liverspleen.correction.proposal import Choice, recorded_choice
-from liverspleen.correction.tables import cohort_row, write_tables
+from liverspleen.correction.tables import COHORT, cohort_row, write_tables
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import write_label_map
 from liverspleen.inference.case_files import sidecars
@@ -83,18 +84,22 @@ def run_making(config: CorrectConfig) -> Correction:
 def _make(predictions: Path, root: Path, config: CorrectConfig, scans: Scans, record: Run) -> Correction:
     found, others = sidecars(predictions)
     record.issues += others
-    selected = selected_cases(config, predictions, {sidecar.case_id: sidecar for sidecar in found}, record)
     by_id = {scan.case.case_id: scan for scan in scans.cases}
+    cases = [scan.case for scan in scans.cases]
+    tests = {case.patient_id for case in cases if not case.is_development}
+    selected = selected_cases(config, predictions, {one.case_id: one for one in found}, tests, record)
     made, kept, choices = [], 0, []
     with progress("correct", len(selected)) as advance:
         for one in selected:
             case_id, proposal = one.sidecar.case_id, recorded_choice(one.choice) if one.choice else None
             try:
-                if case_id not in by_id:
+                if (scan := by_id.get(case_id)) is None:
                     message, hint = "the CT of the case is not in scans=", "give the scans= that were predicted"
                     raise InputError(Issue("LS-COR-003", message, hint, case_id))
+                if scan.case.is_development and scan.case.patient_id in tests:
+                    raise InputError(patients_in_tests(cases, [scan.case.patient_id], config.scans))
                 kept += bool(read_history(root, case_id).entries)
-                make_case(root, predictions, one.sidecar, by_id[case_id], proposal=proposal)
+                make_case(root, predictions, one.sidecar, scan, proposal=proposal)
                 made.append(case_id)
                 choices += [one.choice] if one.choice else []
             except InputError as error:
@@ -110,7 +115,7 @@ def _scans(config: CorrectConfig) -> Iterator[Scans]:
     settings = _predict_settings(config.input)
     source = config.scans if config.scans is not None else Path(str(settings["input"]))
     if config.scans is None and not source.exists():
-        message = "the CT scans of the prediction are not at the path in its run.json, or the path is a hash"
+        message = f"the CT scans of the prediction are not at '{source}', the path in its run.json, or it is a hash"
         raise InputError(Issue("LS-COR-003", message, "give scans= as input= of predict", file=config.input))
     stated = {name: settings[name] for name in _PREDICT_ARGUMENTS if settings.get(name) is not None}
     if config.root is not None or config.scans is not None:
@@ -139,7 +144,8 @@ def run_import(config: CorrectConfig) -> Correction:
     """Import the edits of a correction folder, record verdicts or withdraw entries, and write the tables.
 
     Raises:
-        InputError: LS-COR-001 the folder has no case. Cases that cannot be used are in `issues`.
+        InputError: LS-COR-001 the folder has no case; LS-COR-020 `cohort=` is a table of the folder; as `open_original`
+            and `read_split`. Nothing is imported then. Cases that cannot be used are in `issues`.
     """
     root = config.import_
     assert root is not None
@@ -147,8 +153,9 @@ def run_import(config: CorrectConfig) -> Correction:
         message = "the folder has no history of a case"
         raise InputError(Issue("LS-COR-001", message, "give the output= of liverspleen correct input=", file=root))
     with recorded("correct", config, root) as record:
+        original = _original(config, root, record)
         found, issues = histories(root)
-        record.issues += issues
+        record.issues += [*issues, *_without_history(root)]
         new = Counter[str]()
         selected = _cases(config, root, found)
         with progress("correct", len(selected)) as advance:
@@ -163,9 +170,15 @@ def run_import(config: CorrectConfig) -> Correction:
                 advance(case_id)
         if config.state in ("confirmed", "rejected") and not new[config.state]:
             record.issues.append(_nothing_to_judge(config.state))
-        tables = write_tables(root, found.values(), confirmed_only=config.confirmed_only)
+        tables, removed = write_tables(root, found.values(), confirmed_only=config.confirmed_only)
         record.outputs += tables
-        merged = _merged(config, root, found.values(), record)
+        merged = None
+        if original is not None:
+            merged = _merged(config, root, found.values(), *original, record)
+        elif removed:
+            message = f"{MERGED_COHORT} had label maps of before, and is removed"
+            hint = "to write it again, give cohort= and split= of the original cohort"
+            record.issues.append(Issue("LS-COR-021", message, hint, file=root, severity="note"))
         states = {name: _state(one, confirmed_only=config.confirmed_only) for name, one in found.items()}
         return Correction(
             recorded=dict(new),
@@ -177,20 +190,39 @@ def run_import(config: CorrectConfig) -> Correction:
         )
 
 
+def _without_history(root: Path) -> Iterator[Issue]:
+    for folder in sorted((root / CASES).glob("[!.]*/")):
+        if not history_folder(root, folder.name).is_dir():
+            message = "the folder of a case has no history, so it is not read"
+            hint = "give it the name of its case again, or repeat correct input="
+            yield Issue("LS-COR-022", message, hint, file=folder, severity="warning")
+
+
 def _state(history: History, *, confirmed_only: bool) -> str | None:
     """Return the state of the label map in force; None if there is none."""
     entry = history.in_force(confirmed_only=confirmed_only)
     return None if entry is None else history.state_of(entry)
 
 
-def _merged(config: CorrectConfig, root: Path, found: Iterable[History], record: Run) -> Merged | None:
-    """Write the tables of original and corrected cases, if `cohort=` is given."""
+def _original(config: CorrectConfig, root: Path, record: Run) -> tuple[Cohort, Split] | None:
+    """Return the original cohort and its split, if they are given."""
     if config.cohort is None or config.split is None:
         return None
+    if config.cohort.resolve() in {(root / name).resolve() for name in (COHORT, MERGED_COHORT)}:
+        message = "cohort= is a table that correct writes, expected the original cohort"
+        hint = "give the original cohort and its split, also after the first merge"
+        raise InputError(Issue("LS-COR-020", message, hint, file=config.cohort))
     cohort = open_original(config.cohort, config.root)
     record.issues += cohort.issues
     split = read_split(config.split, cohort)
     record.inputs |= {"cohort": cohort.hash, "split": sha256_of(config.split)}
+    return cohort, split
+
+
+def _merged(
+    config: CorrectConfig, root: Path, found: Iterable[History], cohort: Cohort, split: Split, record: Run
+) -> Merged | None:
+    """Write the tables of original and corrected cases."""
     rows = [row for one in found if (row := cohort_row(root, one, confirmed_only=config.confirmed_only))]
     merged, issues = write_merged(root, rows, cohort, split)
     record.issues += issues

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import csv
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +11,11 @@ from liverspleen.cohort.vocabulary import DEVELOPMENT
 from liverspleen.config import CorrectConfig
 from liverspleen.correction.history import History, read_history
 from liverspleen.correction.proposal import Choice, candidate, proposed
+from liverspleen.delimited import records_of
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.inference.case_files import CaseFiles, Sidecar, rejections
-from liverspleen.inference.tables import REVIEW
 from liverspleen.provenance import Run
 from liverspleen.reading import read_text
-from liverspleen.spreadsheet import csv_rows
 from liverspleen.storage import sha256_of
 
 
@@ -28,13 +28,13 @@ class Selected:
 
 
 def selected_cases(
-    config: CorrectConfig, predictions: Path, known: Mapping[str, Sidecar], record: Run
+    config: CorrectConfig, predictions: Path, known: Mapping[str, Sidecar], tests: Collection[str], record: Run
 ) -> list[Selected]:
     """Return the cases to copy, in their order.
 
     Given ids are those cases. With a table, they are its first `top` cases that are still open; without a table they
     are proposed. Cases that have a folder and are still open are the first ones of a proposal, so that a repeated
-    command adds none. Without `top`, all cases are copied.
+    command adds none. Without `top`, all cases are copied. `tests` are the patients with test cases.
 
     Raises:
         InputError: LS-COR-002 the table cannot be read, or a case id is unknown.
@@ -46,9 +46,14 @@ def selected_cases(
             raise InputError(unknown_cases(without, predictions))
         return [Selected(known[name]) for name in dict.fromkeys(config.cases)][: config.top]
     found = _Histories(config.output)
-    if table is None and config.top is not None:
-        return _proposal(config.top, predictions, known, found, record)
-    return _first(config.top, table or predictions / REVIEW, known, found, record)
+    if table is not None:
+        return _first(config.top, table, known, found, record)
+    rejected = rejections(predictions)
+    record.issues += _skipped([*rejected], predictions)
+    usable = {name: sidecar for name, sidecar in known.items() if name not in rejected}
+    if config.top is None:
+        return [*map(Selected, usable.values())]
+    return _proposal(config.top, predictions, usable, tests, found, record)
 
 
 class _Histories:
@@ -79,9 +84,7 @@ def _first(
 ) -> list[Selected]:
     names = [*dict.fromkeys(column_of(table))]
     record.inputs["cases"] = sha256_of(table)
-    if without := [name for name in names if name not in known]:
-        message = f"{counted(len(without), 'case')} without a label map in input=, first {without[0]!r}, skipped"
-        record.issues.append(Issue("LS-COR-002", message, "see the reasons in review.csv", file=table, severity="note"))
+    record.issues += _skipped([name for name in names if name not in known], table)
     usable = [name for name in names if name in known]
     if top is None:
         return [Selected(known[name]) for name in usable]
@@ -95,19 +98,33 @@ def _first(
     return [Selected(known[name]) for name in chosen]
 
 
+def _skipped(without: Sequence[str], file: Path) -> list[Issue]:
+    if not without:
+        return []
+    message = f"{counted(len(without), 'case')} without a label map in input=, first {without[0]!r}, skipped"
+    return [Issue("LS-COR-002", message, "see the reasons in review.csv", file=file, severity="note")]
+
+
 def _proposal(
-    top: int, predictions: Path, known: Mapping[str, Sidecar], histories: _Histories, record: Run
+    top: int,
+    predictions: Path,
+    known: Mapping[str, Sidecar],
+    tests: Collection[str],
+    histories: _Histories,
+    record: Run,
 ) -> list[Selected]:
     """Return the open cases with a folder, then further ones by `proposed`."""
-    rejected = rejections(predictions)
-    usable = {name: sidecar for name, sidecar in known.items() if name not in rejected and sidecar.measurements}
-    tests = [name for name, sidecar in usable.items() if sidecar.measurements[0].dataset not in ("", DEVELOPMENT)]
-    if tests:
-        message = f"{counted(len(tests), 'test case')}, first {tests[0]!r}, not proposed: none is used for training"
-        hint = "give the case ids in cases= to correct them as reference"
+    usable = {name: sidecar for name, sidecar in known.items() if sidecar.measurements}
+    one_of = {name: sidecar.measurements[0] for name, sidecar in usable.items()}
+    patients = {*tests, *(one.patient_id for one in one_of.values() if one.dataset not in ("", DEVELOPMENT))}
+    excluded = [name for name, one in one_of.items() if one.patient_id in patients]
+    if excluded:
+        message = f"{counted(len(excluded), 'case')} of test patients, first {excluded[0]!r}, not proposed: "
+        message += "none is used for training"
+        hint = "give the case ids of test cases in cases= to correct them as reference"
         record.issues.append(Issue("LS-COR-002", message, hint, file=predictions, severity="note"))
     candidates = []
-    for name in sorted(usable.keys() - {*tests}):
+    for name in sorted(usable.keys() - {*excluded}):
         try:
             candidates.append(candidate(usable[name], CaseFiles(predictions, name).label_map))
         except InputError as error:
@@ -116,15 +133,17 @@ def _proposal(
     waiting = [name for name in sorted(started) if histories.is_open(name)][:top]
     choices = proposed(candidates, top - len(waiting), known=started)
     new = [Selected(known[choice.case_id], choice) for choice in choices]
+    if len(waiting) + len(new) < top:
+        record.issues += _not_again([name for name in sorted(started) if not histories.is_open(name)], predictions)
     return [*(Selected(known[name]) for name in waiting), *new]
 
 
-def _not_again(judged: Sequence[str], table: Path) -> list[Issue]:
+def _not_again(judged: Sequence[str], file: Path) -> list[Issue]:
     if not judged:
         return []
-    message = f"{counted(len(judged), 'case')} of the table edited or judged before, first {judged[0]!r}, skipped"
+    message = f"{counted(len(judged), 'case')} edited or judged before, first {judged[0]!r}, skipped"
     hint = "give the case ids in cases= to select them"
-    return [Issue("LS-COR-002", message, hint, file=table, severity="note")]
+    return [Issue("LS-COR-002", message, hint, file=file, severity="note")]
 
 
 def table_of(cases: Sequence[str]) -> Path | None:
@@ -133,20 +152,26 @@ def table_of(cases: Sequence[str]) -> Path | None:
 
 
 def column_of(table: Path) -> list[str]:
-    """Return the column `case_id` of a table.
+    """Return the column `case_id` of a table, without empty cells; a spreadsheet may have changed the delimiter.
 
     Raises:
-        InputError: LS-COR-002 it cannot be read.
+        InputError: LS-COR-002 it cannot be read, or has no case.
     """
     try:
-        rows = csv_rows(read_text(table))
-        return [row["case_id"] for row in rows]
-    except (OSError, KeyError, ValueError) as error:
-        reason = "it has no column case_id" if isinstance(error, KeyError) else f"{error}"
-        message = f"the table of cases cannot be read ({reason})"
-        raise InputError(
-            Issue("LS-COR-002", message, "give review.csv or another table of cases", file=table)
-        ) from None
+        records, _ = records_of(read_text(table), ["case_id"])
+        header, *rows = records or [[]]
+        place = header.index("case_id") if "case_id" in header else None
+        # a row may be shorter than the header
+        names = [row[place].strip() for row in rows if place is not None and len(row) > place]
+        if found := [*filter(None, names)]:
+            return found
+        reason = "it has no column case_id" if place is None else "it has no rows"
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    except (UnicodeDecodeError, csv.Error) as error:
+        reason = f"{error}"
+    message = f"the table of cases cannot be read ({reason})"
+    raise InputError(Issue("LS-COR-002", message, "give review.csv or another table of cases", file=table))
 
 
 def unknown_cases(names: Sequence[str], folder: Path) -> Issue:

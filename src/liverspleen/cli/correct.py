@@ -34,7 +34,8 @@ outputs, in output= or import=
   corrections.csv   one row per entry: DSS before and after, cm³ before and after, and changed slices per organ
   cohort.csv        one row per case with a label map in force, with columns on its origin (label_state and others)
   merged_cohort.csv, merged_split.csv   with cohort=: original and corrected cases, for train; the validation and test
-                    cases are those of the original, and the corrected cases are on the training side
+                    cases are those of the original, and the corrected cases are on the training side; an import without
+                    cohort= that changes the label maps in force removes both
   run.json          command, configuration, versions and hashes
 
 exit codes
@@ -63,13 +64,9 @@ def run(config: CorrectConfig) -> Sequence[Issue]:
     print(f"correct: new entries: {_listed(done.recorded)}")
     print(f"correct: label maps in force: {_listed(done.in_force)}; tables {', '.join(map(str, done.tables))}")
     if done.without:
-        print(
-            f"correct: {counted(len(done.without), 'case')} without one in force, first {done.without[0]!r}, not used"
-        )
+        print(f"correct: without a label map in force: {counted(len(done.without), 'case')}, first {done.without[0]!r}")
     if merged := done.merged:
-        print(
-            f"correct: cohort {merged.cohort} with {merged.added} further cases and {merged.replaced} other label maps"
-        )
+        print(f"correct: cohort {merged.cohort}: added cases {merged.added}, replaced label maps {merged.replaced}")
         print(f"correct: for train: cohort={merged.cohort} root={merged.root} split={merged.split}")
     return done.issues
 

@@ -38,7 +38,9 @@ def label_origins(cases: Iterable[Case]) -> list[dict[str, Any]]:
     corrected = [case for case in cases if is_corrected(case)]
     if changed := [case for case in corrected if not _is_stated(case)]:
         message = "the label map is missing, or is not the one of label_sha256"
-        hint = "run liverspleen correct import= again, or restore the label map from a copy"
+        hint = (
+            "repeat liverspleen correct import=, with the same cohort= and split=, or restore the label map from a copy"
+        )
         raise InputError(Issue("LS-COR-015", message, hint, case.case_id, case.label) for case in changed)
     return [
         {"case_id": case.case_id, **{name: case.covariates.get(name, "") for name in LABEL_COLUMNS}}

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from liverspleen.config.cohorts import ROOT
 from liverspleen.config.key import LARGEST_COUNT, Key, Schema, conflict, not_allowed
+from liverspleen.delimited import MISSING_WORDS
 from liverspleen.errors import Issue
 
 
@@ -90,6 +91,9 @@ class CorrectConfig(Schema):
             yield conflict(f"state={self.state} needs cases=", "give the case ids, such as cases=[A,B]")
         if self.reader is not None and (self.reader != self.reader.strip() or not self.reader.isprintable()):
             yield not_allowed("reader= has spaces around it or control characters", "use a name in one line")
+        if self.reader is not None and (";" in self.reader or self.reader in MISSING_WORDS):
+            message = f"reader={self.reader} has a semicolon, or is a word for a missing value"  # in the cohort
+            yield not_allowed(message, "write the name in another way")
         if self.date is not None and not _is_date(self.date):
             yield not_allowed(f"date={self.date} is not a date", "use the form YYYY-MM-DD")
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from liverspleen.cohort.label_names import DSEG
 from liverspleen.cohort.manifest import Case
 from liverspleen.cohort.scan_case import ScanCase
+from liverspleen.cohort.vocabulary import DEVELOPMENT
 from liverspleen.correction.history import History, history_folder, read_history
 from liverspleen.correction.viewers import itksnap_workspace, slicer_scene
 from liverspleen.errors import InputError, Issue
@@ -24,7 +25,7 @@ from liverspleen.inference.colour_tables import ITKSNAP, SLICER, colour_tables
 from liverspleen.organs import ORGANS
 from liverspleen.storage import complete_file, sha256_of, sha256_of_array, write_text
 
-_FOLDER: Final = "cases"
+CASES: Final = "cases"
 _DICOM: Final = ".dcm"
 
 
@@ -38,7 +39,7 @@ class CaseFolder:
     @property
     def folder(self) -> Path:
         """Folder of the case."""
-        return self.root / _FOLDER / self.case_id
+        return self.root / CASES / self.case_id
 
     @property
     def label_map(self) -> Path:
@@ -72,11 +73,18 @@ def make_case(
     history is written last: a case that was interrupted is made again.
 
     Raises:
-        InputError: LS-COR-004 the label map or the CT is not the one of the prediction; the CT cannot be read.
+        InputError: LS-COR-004 the label map, the CT, its patient or its dataset is not that of the prediction;
+            LS-COR-019 the history is of another CT, patient or dataset; the CT cannot be read.
     """
     case_id = sidecar.case_id
+    stated = {_who(row.patient_id, row.dataset) for row in sidecar.measurements}
+    if stated - {_who(scan.case.patient_id, scan.case.dataset)}:
+        message = "patient or dataset is not that of the prediction"
+        hint = "give scans= as input= of predict; after a change of the cohort, repeat predict"
+        raise InputError(Issue("LS-COR-004", message, hint, case_id, scan.shown))
     history = read_history(root, case_id)
     if history.entries:
+        _check_same(history, sidecar, scan)
         return history
     files, target = CaseFiles(predictions, case_id), CaseFolder(root, case_id)
     if not sidecar.is_of(files.label_map):
@@ -107,6 +115,21 @@ def make_case(
             **({"proposal": dict(proposal)} if proposal else {}),
         },
     )
+
+
+def _check_same(history: History, sidecar: Sidecar, scan: ScanCase) -> None:
+    """Raise LS-COR-019 if a history is not of the CT, patient and dataset of a prediction."""
+    about = history.first.content
+    case = about["case"]
+    same = _who(case["patient_id"], case["dataset"]) == _who(scan.case.patient_id, scan.case.dataset)
+    if not same or about["prediction"]["image_sha256"] != sidecar.content["image_sha256"]:
+        message = "the correction folder has another CT, patient or dataset under this case id"
+        hint = "use another output=, or restore the patient and the dataset of the case"
+        raise InputError(Issue("LS-COR-019", message, hint, history.case_id, history.folder))
+
+
+def _who(patient_id: str, dataset: str) -> tuple[str, str]:
+    return patient_id, dataset or DEVELOPMENT
 
 
 def copy(source: Path, target: Path) -> None:

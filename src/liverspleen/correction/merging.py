@@ -12,11 +12,11 @@ import numpy as np
 
 from liverspleen.cohort.label_origin import LABEL_COLUMNS
 from liverspleen.cohort.manifest import Case, Cohort, cohort_text, parse_cohort, read_cohort
-from liverspleen.cohort.row import COLUMNS
+from liverspleen.cohort.row import COLUMNS, file_name_key
 from liverspleen.cohort.split import Split, write_split
 from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
 from liverspleen.correction.case_folder import case_row
-from liverspleen.delimited import records_of
+from liverspleen.delimited import MISSING_WORDS, records_of
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.files import read_ct
 from liverspleen.reading import read_text
@@ -53,11 +53,19 @@ def open_original(file: Path, root: Path | None) -> Cohort:
     cohort = read_cohort(file, root=root)
     if not cohort.issues:
         return cohort
-    records, _ = records_of(read_text(file), COLUMNS)
-    header = [name.strip() for name in records[0]]
-    found = {name: [row[header.index(name)].strip() for row in records[1:]] for name in _KINDS if name in header}
-    kinds: dict[str, Any] = {_KINDS[name]: tuple(dict.fromkeys(filter(None, values))) for name, values in found.items()}
-    return read_cohort(file, root=root, vocabulary=Vocabulary(**kinds))
+    (header, *records), _ = records_of(read_text(file), COLUMNS)
+    # not strict: a row may be shorter than the header
+    return read_cohort(file, root=root, vocabulary=_vocabulary(dict(zip(header, row, strict=False)) for row in records))
+
+
+def _vocabulary(rows: Iterable[Mapping[str, Any]]) -> Vocabulary:
+    """Return the values of dataset, condition and site in rows; words for a missing value are none."""
+    listed = [*rows]
+    found = {key: dict.fromkeys(str(row.get(name) or "").strip() for row in listed) for name, key in _KINDS.items()}
+    kinds: dict[str, Any] = {
+        key: tuple(value for value in values if value and value not in MISSING_WORDS) for key, values in found.items()
+    }
+    return Vocabulary(**kinds)
 
 
 def write_merged(
@@ -66,7 +74,7 @@ def write_merged(
     """Write the merged cohort and its split to a correction folder; None if no corrected case can be used.
 
     Also returns notes (LS-COR-014) on the corrected cases that are excluded, and an error (LS-COR-018) for each case id
-    of both that means different CT scans.
+    of both that means different CT scans, or differs only in its spelling.
 
     The validation side, and all test cases, are those of the original. A corrected case is added to the training side
     if its patient is new, is there already, or had no label map before. It is excluded if it is a test case, or if its
@@ -80,12 +88,12 @@ def write_merged(
         split: its split.
 
     Raises:
-        InputError: LS-COR-017 the files of both are on different drives.
+        InputError: LS-COR-017 the files of both are on different drives; as `parse_cohort` for a row that cannot be
+            used together with the others, such as another spelling of a patient.
     """
     used, issues = _usable(folder, corrected, cohort, split)
     if not used:
-        for name in (MERGED_COHORT, MERGED_SPLIT):
-            (folder / name).unlink(missing_ok=True)
+        remove_merged(folder)
         return None, issues
     tops = {"cohort": Path(os.path.realpath(cohort.root)), "folder": Path(os.path.realpath(folder))}
     root = _common(tops.values(), folder)
@@ -99,7 +107,9 @@ def write_merged(
         else:
             rows[row["case_id"]] = {**row, **files}
     text = cohort_text(rows.values())
-    merged = parse_cohort(text, path=folder / MERGED_COHORT, root=root, vocabulary=cohort.vocabulary)
+    merged = parse_cohort(text, path=folder / MERGED_COHORT, root=root, vocabulary=_vocabulary(rows.values()))
+    if errors := [issue for issue in merged.issues if issue.severity == "error"]:
+        raise InputError(errors)
     write_text(folder / MERGED_COHORT, text)
     patients = {rows[row["case_id"]]["patient_id"] for row in used}
     training = tuple(sorted(patients.union(split.training)))
@@ -109,22 +119,31 @@ def write_merged(
     return Merged(*tables, root, len(used) - replaced, replaced), issues
 
 
+def remove_merged(folder: Path) -> bool:
+    """Remove the merged cohort and its split; return whether there was one."""
+    found = (folder / MERGED_COHORT).is_file()
+    for name in (MERGED_COHORT, MERGED_SPLIT):
+        (folder / name).unlink(missing_ok=True)
+    return found
+
+
 def _usable(
     folder: Path, corrected: Sequence[Mapping[str, Any]], cohort: Cohort, split: Split
 ) -> tuple[list[Mapping[str, Any]], tuple[Issue, ...]]:
     """Return the corrected cases for training, and a note on those that are not."""
-    originals = {case.case_id: case for case in cohort.cases}
+    originals = {file_name_key(case.case_id): case for case in cohort.cases}
     tests = {case.patient_id for case in cohort.cases if not case.is_development}
+    tests |= {row["patient_id"] for row in corrected if _is_test(row)}
     used: list[Mapping[str, Any]] = []
     others: dict[str, list[str]] = {}
     issues = []
     for row in corrected:
-        original, patient = originals.get(row["case_id"]), row["patient_id"]
+        original, patient = originals.get(file_name_key(row["case_id"])), row["patient_id"]
         if original is not None and not _is_same_scan(folder, row, original):
-            message = f"{cohort.path.name} has another patient or another CT under this case id; not used for training"
+            message = f"{cohort.path.name} has another patient, CT or spelling of this case id; not used for training"
             hint = "rename the case in one of both, or give the cohort to which it belongs"
             issues.append(Issue("LS-COR-018", message, hint, row["case_id"], original.image))
-        elif row["dataset"] not in ("", DEVELOPMENT) or patient in tests:
+        elif patient in tests:
             others.setdefault("test", []).append(row["case_id"])
         elif patient in split.validation:
             others.setdefault("validation", []).append(row["case_id"])
@@ -134,9 +153,9 @@ def _usable(
 
 
 def _is_same_scan(folder: Path, row: Mapping[str, Any], original: Case) -> bool:
-    """Return whether a corrected case is the one of the original cohort: its patient, and the voxels of its CT."""
+    """Return whether a corrected case is the one of the original cohort: its ids, and the voxels of its CT."""
     copy = folder / row["image"]
-    if original.patient_id != row["patient_id"]:
+    if (original.case_id, original.patient_id) != (row["case_id"], row["patient_id"]):
         return False
     if not original.image.is_file():
         return True  # `train` reports the missing file
@@ -146,6 +165,10 @@ def _is_same_scan(folder: Path, row: Mapping[str, Any], original: Case) -> bool:
         return np.array_equal(read_ct(copy).hu, read_ct(original.image).hu)
     except InputError:
         return False
+
+
+def _is_test(row: Mapping[str, Any]) -> bool:
+    return row["dataset"] not in ("", DEVELOPMENT)
 
 
 def _excluded(side: str, found: Sequence[str], file: Path) -> Issue:

@@ -165,7 +165,7 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _scaled_ranks(column: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ranks from 0 to 1, 0 if all values are equal; an unknown value stays NaN."""
+    """Return ranks from 0 to 1, the mean rank for equal values; an unknown value stays NaN."""
     ranks, defined = np.full(len(column), np.nan), np.isfinite(column)
     if number := int(defined.sum()):
         ranks[defined] = (_ranks(column[defined]) * number - 1) / max(number - 1, 1)
