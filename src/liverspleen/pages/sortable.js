@@ -1,4 +1,4 @@
-// Sorts and filters tables of a page. Without JavaScript the tables are complete and have no controls.
+// Sorts and filters tables of a page, which have one row per case. Without JavaScript they are complete and have no controls.
 //
 // <table data-sortable>            each <th scope="col"> of the head becomes a button that sorts the rows
 //   <th data-choice="Site">        above the table, a list of this name with the values of the column selects rows
@@ -56,7 +56,7 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
         choices.every(({ column, list }) => list.value === "*" || list.value === `=${value(row, column)}`));
       shown += !row.hidden;
     }
-    count.textContent = `${shown} of ${rows.length} rows`;
+    count.textContent = `${shown} of ${rows.length} cases`;
   };
   bar.addEventListener("input", filter);
   // A link to a row that the filter hides shows all rows.

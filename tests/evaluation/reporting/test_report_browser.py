@@ -95,7 +95,7 @@ def test_words_and_lists_filter_the_cases(opened: Callable[..., Any]) -> None:
     assert cases_shown(page) == ["c1", "c3", "c5"]
     page.get_by_label("Filter").fill("C3")
     assert cases_shown(page) == ["c3"]
-    assert page.locator(".cases output").inner_text() == f"1 of {CASES} rows"
+    assert page.locator(".cases output").inner_text() == f"1 of {CASES} cases"
     page.locator(".filters select[aria-label=Condition]").select_option(label="all")
     page.get_by_label("Filter").fill("absent")
     assert cases_shown(page) == ["c2"]  # the status of its spleen
