@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -129,6 +130,34 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from predicting import trained
 
     return trained(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session")
+def predicted(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with scans/ and the predictions out/ of two cases, a and b."""
+    from predicting import predict, scan
+
+    top = tmp_path_factory.mktemp("predicted")
+    (top / "scans").mkdir()
+    for seed, name in enumerate("ab"):
+        scan(top / "scans" / f"{name}.nii.gz", seed=seed)
+    assert predict(model, top / "scans", top / "out") == 0
+    return top
+
+
+@pytest.fixture
+def out(predicted: Path, tmp_path: Path) -> Path:
+    """A copy of the predictions; run.json has the path of the scans."""
+    return Path(shutil.copytree(predicted / "out", tmp_path / "out"))
+
+
+@pytest.fixture
+def todo(out: Path) -> Path:
+    """A correction folder with both cases."""
+    from correcting import correct
+
+    assert correct(f"input={out}", f"output={out.parent / 'todo'}") == 0
+    return out.parent / "todo"
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ NOT_IMPORTED = {
 """Declared packages that the source does not import, with the reason."""
 
 PEERS = {"batchgeneratorsv2", "blosc2", "deflate", "nnunetv2", "segmentation-models-pytorch", "torchmetrics", "zarr"}
-"""What benchmarks and tests compare with where it is installed; never required."""
+"""What benchmarks and tests compare with or use where it is installed; never required."""
 
 NAMESPACES = {"google.protobuf": "protobuf"}
 """Packages in a namespace that several distributions share."""

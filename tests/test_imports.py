@@ -29,6 +29,7 @@ GROUND = {
     "plain_yaml",
     "environment",
     "output_folder",
+    "pages",
     "shipped",
     "__init__",
 }
@@ -38,6 +39,7 @@ BELOW: dict[str, set[str]] = {
     "formats": {"errors"},
     "changed_keys": set(),
     "storage": set(),
+    "pages": set(),
     "shipped": {"errors"},
     "records": {"errors", "formats", "reading", "storage"},
     "lazy": set(),

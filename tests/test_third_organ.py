@@ -119,7 +119,7 @@ def test_phantoms_have_a_pancreas_of_a_plausible_volume(followed: Path) -> None:
 def test_a_dicom_segmentation_has_the_code_and_name_of_the_pancreas(followed: Path) -> None:
     pydicom = pytest.importorskip("pydicom")
     drawn, predicted = followed / "phantoms/dicom/test1-001", followed / "predicted"
-    for file in (next(drawn.rglob("segmentation.dcm")), next(predicted.rglob("*.dcm"))):
+    for file in (next(drawn.rglob("segmentation.dcm")), next(predicted.rglob("*_dseg.dcm"))):
         segments = pydicom.dcmread(file).SegmentSequence
         codes = [segment.SegmentedPropertyTypeCodeSequence[0].CodeValue for segment in segments]
         assert codes == ["10200004", "78961009", "15776009"]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,11 +23,10 @@ from typing import Final
 from settings import Settings
 
 from liverspleen.cohort import Split, read_cohort, write_cohort, write_split
-from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_ct, write_label_map
+from liverspleen.imaging import write_ct, write_label_map
 from liverspleen.organs import ORGANS
-from liverspleen.phantom.anatomy import Anatomy, Condition, draw_anatomy
-from liverspleen.phantom.rendering import render
-from liverspleen.phantom.scanner import Scanner, draw_scanner, plan_acquisition
+from liverspleen.phantom.anatomy import Condition
+from liverspleen.phantom.other_population import draw_scan
 from liverspleen.processes import progress
 
 THICKNESS_MM: Final = (6.0, 8.0)
@@ -103,46 +102,13 @@ def write_phantom(patient: Patient, folder: Path, matrix: int) -> str:
     row = patient.row("")
     files = folder / str(row["image"]), folder / str(row["label"])
     if not all(file.exists() for file in files):
-        entropy = (0, _UNUSED[patient.population], patient.number)
-        anatomy = draw_anatomy(patient.condition, (*entropy, 1))
-        scanner = draw_scanner((*entropy, 10), matrix=matrix, thickness_mm=THICKNESS_MM)
-        if patient.population == "new":
-            anatomy, scanner = weakly_enhanced(anatomy), other_scanner(scanner)
-        scan = render(anatomy, plan_acquisition(anatomy, scanner, (*entropy, 20)))
-        geometry = Geometry(scan.hu.shape[::-1], scan.affine)
-        write_ct(files[0], CTVolume(scan.hu, geometry))
-        write_label_map(files[1], LabelMap(scan.labels, geometry))
+        seed, new = (0, _UNUSED[patient.population], patient.number), patient.population == "new"
+        ct, label_map = draw_scan(
+            patient.condition, seed, weak=new, other=new, matrix=matrix, thickness_mm=THICKNESS_MM
+        )
+        write_ct(files[0], ct)
+        write_label_map(files[1], label_map)
     return patient.case_id
-
-
-def other_scanner(scanner: Scanner) -> Scanner:
-    """Return the scanner with twice the noise, a sharp kernel, and a calibration that is 10 HU lower."""
-    return replace(
-        scanner,
-        noise_sd_hu=2 * scanner.noise_sd_hu,
-        kernel_cutoff_per_mm=0.6,
-        hu_offset=scanner.hu_offset - 10,
-    )
-
-
-def weakly_enhanced(anatomy: Anatomy) -> Anatomy:
-    """Return the anatomy with 0.4 of the distance from 40 HU in each tissue of 40 to 250 HU."""
-    return replace(
-        anatomy,
-        solids=tuple(
-            replace(solid, layers=tuple(replace(layer, hu=weak_hu(layer.hu)) for layer in solid.layers))
-            for solid in anatomy.solids
-        ),
-    )
-
-
-def weak_hu(hu: float) -> float:
-    """Return the density of a tissue after weak enhancement.
-
-    >>> [weak_hu(hu) for hu in (-100.0, 34.0, 40.0, 140.0, 500.0)]
-    [-100.0, 34.0, 40.0, 80.0, 500.0]
-    """
-    return 40 + 0.4 * (hu - 40) if 40 < hu <= 250 else hu
 
 
 def split_file(settings: Settings, population: str, training: range) -> Path:

@@ -89,6 +89,8 @@ class Run:
     """values that the run chose for `auto`, and planned steps, by dotted name of the key; `config` has them too"""
     start: dict[str, Any] = field(default_factory=dict)
     """the start model of a training, and which of its weights were loaded"""
+    corrections: list[dict[str, Any]] = field(default_factory=list)
+    """case and origin of each label map that comes from a correction folder"""
     outputs: list[Path] = field(default_factory=list)
     issues: list[Any] = field(default_factory=list)
 
@@ -173,6 +175,7 @@ def _found(run: Run) -> dict[str, Any]:
         "decided": run.decided,
         "measured": run.measured,
         **({"start": run.start} if run.start else {}),
+        **({"corrections": run.corrections} if run.corrections else {}),
         "platform": platform.platform(),
         "issues": [str(issue) for issue in run.issues],
         "outputs": {

@@ -15,7 +15,7 @@ from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import Structure
 
-TABLES = ("measurements.csv", "volumes.csv", "review.csv")
+TABLES = ("measurements.csv", "volumes.csv", "review.csv", "index.html")
 
 
 TINY = [

@@ -130,6 +130,19 @@ def test_a_label_map_that_a_person_changed_is_never_written_over(
     assert [row["case_id"] for row in rows(out / "review.csv")] == ["a", "b", "c"]
 
 
+def test_an_index_of_the_user_is_kept_until_it_is_moved(
+    model: Path, scans: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (scans / "index.html").write_text("<p>my page</p>")
+    assert predict(model, scans, scans) == 0
+    assert "warning: LS-PRD-042 file 'index.html'" in capsys.readouterr().err
+    assert (scans / "index.html").read_text() == "<p>my page</p>"
+    (scans / "index.html").rename(scans.parent / "index.html")
+    assert predict(model, scans, scans) == 0
+    assert "LS-PRD-042" not in capsys.readouterr().err
+    assert 'content="liverspleen predict"' in (scans / "index.html").read_text()
+
+
 def test_results_in_the_folder_of_their_ct_are_reused(model: Path, scans: Path) -> None:
     assert predict(model, scans, scans) == 0
     first = results(scans)

@@ -19,8 +19,6 @@ from liverspleen.config import compose
 from liverspleen.errors import InputError
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_ct, write_label_map
 from liverspleen.inference.ensemble_export import export_ensemble
-from liverspleen.phantom.anatomy import Condition, draw_anatomy
-from liverspleen.phantom.scanner import Scanner
 
 MODULES = ("settings", "cohorts", "trainings", "scores", "tables", "figure", "run")
 
@@ -34,21 +32,7 @@ def study() -> Iterator[SimpleNamespace]:
 def test_examples_in_the_study_hold(study):
     results = [doctest.testmod(getattr(study, name)) for name in MODULES]
     assert sum(result.failed for result in results) == 0
-    assert sum(result.attempted for result in results) >= 2
-
-
-def test_new_population_has_the_stated_scanner_and_enhancement(study):
-    other = study.cohorts.other_scanner(Scanner(128, 7.0, 9.0, 0.35, hu_offset=1.5))
-    assert (other.noise_sd_hu, other.kernel_cutoff_per_mm, other.hu_offset) == (18.0, 0.6, -8.5)
-    before = draw_anatomy(Condition.CIRRHOSIS, 3)
-    after = study.cohorts.weakly_enhanced(before)
-    pairs = zip(before.solids, after.solids, strict=True)
-    layers = [(a, b) for one, other in pairs for a, b in zip(one.layers, other.layers, strict=True)]
-    organ = {a.label.key: (a.hu, b.hu) for a, b in layers if a.label}
-    assert set(organ) == {"liver", "spleen"}
-    for hu, weak in organ.values():
-        assert weak == pytest.approx(40 + 0.4 * (hu - 40))
-    assert {(a.hu, b.hu) for a, b in layers if not 40 < a.hu <= 250} <= {(a.hu, a.hu) for a, _ in layers}
+    assert sum(result.attempted for result in results) >= 1
 
 
 def test_few_cases_differ_between_seeds_and_no_test_case_is_trained_on(study):

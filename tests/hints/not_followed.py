@@ -34,9 +34,10 @@ NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
         "LS-PRD-011 012 015 031",
         "LS-SCN-007",
     ),
-    "it needs a trained model, or a folder that predict wrote": ("LS-LAB-053", "LS-PRD-003 004 010 013 020 041"),
+    "it needs a trained model, or a folder that predict wrote": ("LS-LAB-053", "LS-PRD-003 004 010 013 020 041 042"),
     "other tests have both the input with the issue and the one without it": (
-        "LS-COR-001 002 003 004 005 006 007 008 009 010 011 012 013",  # tests/cli/test_correct_verb.py
+        "LS-COR-001 002 003 004 005 006 007 008 009 010 011 012",  # tests/cli/test_correct_*.py
+        "LS-COR-013 014 015 016 017 018 019 020 021 022",
         "LS-COH-037",  # tests/cohort/test_folder.py
         "LS-COH-042",  # tests/evaluation/test_many_cases.py
         "LS-COH-043 044",  # tests/cohort/test_hand_written_cohort.py
@@ -53,6 +54,7 @@ NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
         "LS-REP-061",  # tests/evaluation/reporting/test_body_size.py
         "LS-REP-067 068 069",  # tests/evaluation/reporting/test_attenuation_table.py
         "LS-REP-053",  # tests/evaluation/test_many_cases.py
+        "LS-REP-070",  # tests/evaluation/reporting/test_page_parts.py
         "LS-SPL-015",  # tests/evaluation/reporting/test_cross_validation.py
         "LS-SPL-013",  # tests/evaluation/test_many_cases.py
     ),

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from liverspleen.api.correction import Correction
     from liverspleen.api.evaluation import Compared, Measured, Reported
     from liverspleen.api.prediction import Predicted
     from liverspleen.api.training import Training
     from liverspleen.cohort.findings.cohort_check import Checked
 
-__all__ = ["check", "compare", "measure", "phantom", "predict", "report", "train"]
+__all__ = ["check", "compare", "correct", "measure", "phantom", "predict", "report", "train"]
 
 
 class _Result(Protocol):
@@ -103,6 +104,24 @@ def predict(*, input: StrPath, output: StrPath, model: StrPath | Sequence[StrPat
     from liverspleen.api.prediction import run_prediction
 
     return _warned(run_prediction(_config("predict", model=_list(model), input=input, output=output, **keys)))
+
+
+def correct(*, folder: StrPath, input: StrPath | None = None, **keys: Any) -> Correction:
+    """Copy predicted cases to a correction folder, or import the edits in it.
+
+    Args:
+        folder: correction folder: `output=` of the verb with `input`, `import=` without.
+        input: output folder of `predict`; None: edits and verdicts are imported.
+        **keys: further keys of `liverspleen correct`, such as `top`, `cases`; `reader`, `state`, `cohort`, `split`.
+
+    Raises:
+        InputError: a key, the predictions, the cohort or the split cannot be used.
+    """
+    from liverspleen.api.correction import run_import, run_making
+
+    if input is not None:
+        return _warned(run_making(_config("correct", input=input, output=folder, **keys)))
+    return _warned(run_import(_config("correct", **{"import": folder, **keys})))
 
 
 def measure(*, labels: StrPath, output: StrPath, **keys: Any) -> Measured:

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from liverspleen import assemble
+from liverspleen.api.correction_cases import column_of, selected_cases, table_of, unknown_cases
 from liverspleen.api.redaction import redacted
+from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.privacy import redacted_errors
 from liverspleen.cohort.scans import Scans, open_scans
+from liverspleen.cohort.split import Split, patients_in_tests, read_split
 from liverspleen.config import CorrectConfig, VocabularyConfig
-from liverspleen.correction.case_folder import CaseFolder, copy, make_case
+from liverspleen.correction.case_folder import CASES, CaseFolder, copy, make_case
 from liverspleen.correction.edits import find_edit, is_known
-from liverspleen.correction.history import History, histories, read_history, undoable
-from liverspleen.correction.tables import write_tables
-from liverspleen.errors import InputError, Issue, counted
+from liverspleen.correction.history import History, histories, history_folder, read_history, undoable
+from liverspleen.correction.merging import MERGED_COHORT, Merged, open_original, write_merged
+from liverspleen.correction.proposal import Choice, recorded_choice
+from liverspleen.correction.tables import COHORT, cohort_row, write_tables
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import write_label_map
-from liverspleen.inference.case_files import Sidecar, sidecars
-from liverspleen.inference.tables import REVIEW
+from liverspleen.inference.case_files import sidecars
 from liverspleen.output_folder import occupied
 from liverspleen.processes import progress
 from liverspleen.provenance import Run, recorded
-from liverspleen.reading import read_text
 from liverspleen.records import read_runs
-from liverspleen.spreadsheet import csv_rows
 from liverspleen.storage import sha256_of
 
 _PREDICT_ARGUMENTS = ("root", "series_by", "ids")
@@ -38,17 +40,23 @@ class Correction:
     """A finished run of `correct`.
 
     Attributes:
-        made: number of cases with a folder, of which `kept` had one before.
+        cases: the selected cases, which have a folder now; `kept` is the number of those that had one before.
+        choices: the proposed cases among them, in the order of the choice.
         recorded: number of new entries of the histories by state.
         in_force: number of label maps in the cohort by state.
+        without: the cases that have no label map in force.
+        merged: the cohort of original and corrected cases, with `cohort=`.
         tables: tables that were written.
         issues: issues of cases and of the input.
     """
 
-    made: int = 0
+    cases: tuple[str, ...] = ()
     kept: int = 0
+    choices: tuple[Choice, ...] = ()
     recorded: dict[str, int] = field(default_factory=dict)
     in_force: dict[str, int] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+    merged: Merged | None = None
     tables: tuple[Path, ...] = ()
     issues: tuple[Issue, ...] = ()
 
@@ -76,59 +84,28 @@ def run_making(config: CorrectConfig) -> Correction:
 def _make(predictions: Path, root: Path, config: CorrectConfig, scans: Scans, record: Run) -> Correction:
     found, others = sidecars(predictions)
     record.issues += others
-    selected = _selected(config, predictions, {sidecar.case_id: sidecar for sidecar in found}, record)
     by_id = {scan.case.case_id: scan for scan in scans.cases}
-    made = kept = 0
+    cases = [scan.case for scan in scans.cases]
+    tests = {case.patient_id for case in cases if not case.is_development}
+    selected = selected_cases(config, predictions, {one.case_id: one for one in found}, tests, record)
+    made, kept, choices = [], 0, []
     with progress("correct", len(selected)) as advance:
-        for sidecar in selected:
-            case_id = sidecar.case_id
+        for one in selected:
+            case_id, proposal = one.sidecar.case_id, recorded_choice(one.choice) if one.choice else None
             try:
-                if case_id not in by_id:
+                if (scan := by_id.get(case_id)) is None:
                     message, hint = "the CT of the case is not in scans=", "give the scans= that were predicted"
                     raise InputError(Issue("LS-COR-003", message, hint, case_id))
+                if scan.case.is_development and scan.case.patient_id in tests:
+                    raise InputError(patients_in_tests(cases, [scan.case.patient_id], config.scans))
                 kept += bool(read_history(root, case_id).entries)
-                make_case(root, predictions, sidecar, by_id[case_id])
-                made += 1
+                make_case(root, predictions, one.sidecar, scan, proposal=proposal)
+                made.append(case_id)
+                choices += [one.choice] if one.choice else []
             except InputError as error:
                 record.issues.extend(error.issues)
             advance(case_id)
-    return Correction(made, kept, issues=tuple(record.issues))
-
-
-def _selected(config: CorrectConfig, predictions: Path, known: dict[str, Sidecar], record: Run) -> list[Sidecar]:
-    """Return the first `top` cases with a label map, in the order of the table or of the ids."""
-    table = _table(config.cases) if config.cases else predictions / REVIEW
-    names = config.cases if table is None else _column(table)
-    if table is not None:
-        record.inputs["cases"] = sha256_of(table)
-    without = [name for name in dict.fromkeys(names) if name not in known]
-    if without and table is None:
-        raise InputError(_unknown(without, predictions))
-    if without:
-        message = f"{counted(len(without), 'case')} without a label map in input=, first {without[0]!r}, skipped"
-        record.issues.append(Issue("LS-COR-002", message, "see the reasons in review.csv", file=table, severity="note"))
-    return [known[name] for name in dict.fromkeys(names) if name in known][: config.top]
-
-
-def _table(cases: Sequence[str]) -> Path | None:
-    return Path(cases[0]) if len(cases) == 1 and cases[0].lower().endswith(".csv") else None
-
-
-def _column(table: Path) -> list[str]:
-    try:
-        rows = csv_rows(read_text(table))
-        return [row["case_id"] for row in rows]
-    except (OSError, KeyError, ValueError) as error:
-        reason = "it has no column case_id" if isinstance(error, KeyError) else f"{error}"
-        message = f"the table of cases cannot be read ({reason})"
-        raise InputError(
-            Issue("LS-COR-002", message, "give review.csv or another table of cases", file=table)
-        ) from None
-
-
-def _unknown(names: Sequence[str], folder: Path) -> Issue:
-    message = f"{counted(len(names), 'case')} of cases= not found, first {names[0]!r}"
-    return Issue("LS-COR-002", message, "correct cases=", file=folder)
+    return Correction(tuple(made), kept, tuple(choices), issues=tuple(record.issues))
 
 
 @contextmanager
@@ -138,7 +115,7 @@ def _scans(config: CorrectConfig) -> Iterator[Scans]:
     settings = _predict_settings(config.input)
     source = config.scans if config.scans is not None else Path(str(settings["input"]))
     if config.scans is None and not source.exists():
-        message = "the CT scans of the prediction are not at the path in its run.json, or the path is a hash"
+        message = f"the CT scans of the prediction are not at '{source}', the path in its run.json, or it is a hash"
         raise InputError(Issue("LS-COR-003", message, "give scans= as input= of predict", file=config.input))
     stated = {name: settings[name] for name in _PREDICT_ARGUMENTS if settings.get(name) is not None}
     if config.root is not None or config.scans is not None:
@@ -167,7 +144,8 @@ def run_import(config: CorrectConfig) -> Correction:
     """Import the edits of a correction folder, record verdicts or withdraw entries, and write the tables.
 
     Raises:
-        InputError: LS-COR-001 the folder has no case. Cases that cannot be used are in `issues`.
+        InputError: LS-COR-001 the folder has no case; LS-COR-020 `cohort=` is a table of the folder; as `open_original`
+            and `read_split`. Nothing is imported then. Cases that cannot be used are in `issues`.
     """
     root = config.import_
     assert root is not None
@@ -175,8 +153,9 @@ def run_import(config: CorrectConfig) -> Correction:
         message = "the folder has no history of a case"
         raise InputError(Issue("LS-COR-001", message, "give the output= of liverspleen correct input=", file=root))
     with recorded("correct", config, root) as record:
+        original = _original(config, root, record)
         found, issues = histories(root)
-        record.issues += issues
+        record.issues += [*issues, *_without_history(root)]
         new = Counter[str]()
         selected = _cases(config, root, found)
         with progress("correct", len(selected)) as advance:
@@ -191,13 +170,69 @@ def run_import(config: CorrectConfig) -> Correction:
                 advance(case_id)
         if config.state in ("confirmed", "rejected") and not new[config.state]:
             record.issues.append(_nothing_to_judge(config.state))
-        tables = write_tables(root, found.values(), confirmed_only=config.confirmed_only)
+        tables, removed = write_tables(root, found.values(), confirmed_only=config.confirmed_only)
         record.outputs += tables
-        maps = [(one, entry) for one in found.values() if (entry := one.in_force(confirmed_only=config.confirmed_only))]
-        in_force = Counter[str](history.state_of(entry) for history, entry in maps)
+        merged = None
+        if original is not None:
+            merged = _merged(config, root, found.values(), *original, record)
+        elif removed:
+            message = f"{MERGED_COHORT} had label maps of before, and is removed"
+            hint = "to write it again, give cohort= and split= of the original cohort"
+            record.issues.append(Issue("LS-COR-021", message, hint, file=root, severity="note"))
+        states = {name: _state(one, confirmed_only=config.confirmed_only) for name, one in found.items()}
         return Correction(
-            recorded=dict(new), in_force=dict(in_force), tables=tuple(tables), issues=tuple(record.issues)
+            recorded=dict(new),
+            in_force=dict(Counter(state for state in states.values() if state)),
+            without=tuple(name for name, state in states.items() if state is None),
+            tables=tuple(tables),
+            merged=merged,
+            issues=tuple(record.issues),
         )
+
+
+def _without_history(root: Path) -> Iterator[Issue]:
+    for folder in sorted((root / CASES).glob("[!.]*/")):
+        if not history_folder(root, folder.name).is_dir():
+            message = "the folder of a case has no history, so it is not read"
+            hint = "give it the name of its case again, or repeat correct input="
+            yield Issue("LS-COR-022", message, hint, file=folder, severity="warning")
+
+
+def _state(history: History, *, confirmed_only: bool) -> str | None:
+    """Return the state of the label map in force; None if there is none."""
+    entry = history.in_force(confirmed_only=confirmed_only)
+    return None if entry is None else history.state_of(entry)
+
+
+def _original(config: CorrectConfig, root: Path, record: Run) -> tuple[Cohort, Split] | None:
+    """Return the original cohort and its split, if they are given."""
+    if config.cohort is None or config.split is None:
+        return None
+    if config.cohort.resolve() in {(root / name).resolve() for name in (COHORT, MERGED_COHORT)}:
+        message = "cohort= is a table that correct writes, expected the original cohort"
+        hint = "give the original cohort and its split, also after the first merge"
+        raise InputError(Issue("LS-COR-020", message, hint, file=config.cohort))
+    cohort = open_original(config.cohort, config.root)
+    record.issues += cohort.issues
+    split = read_split(config.split, cohort)
+    record.inputs |= {"cohort": cohort.hash, "split": sha256_of(config.split)}
+    return cohort, split
+
+
+def _merged(
+    config: CorrectConfig, root: Path, found: Iterable[History], cohort: Cohort, split: Split, record: Run
+) -> Merged | None:
+    """Write the tables of original and corrected cases."""
+    rows = [row for one in found if (row := cohort_row(root, one, confirmed_only=config.confirmed_only))]
+    merged, issues = write_merged(root, rows, cohort, split)
+    record.issues += issues
+    if merged is None:
+        message = "no corrected label map can be used for training, so no merged cohort is written"
+        hint = "import or confirm edits of other patients"
+        record.issues.append(Issue("LS-COR-016", message, hint, file=root, severity="warning"))
+        return None
+    record.outputs += [merged.cohort, merged.split]
+    return merged
 
 
 def _nothing_to_judge(state: str) -> Issue:
@@ -208,10 +243,10 @@ def _nothing_to_judge(state: str) -> Issue:
 def _cases(config: CorrectConfig, root: Path, found: dict[str, History]) -> list[str]:
     if not config.cases:
         return list(found)
-    table = _table(config.cases)
-    names = config.cases if table is None else _column(table)
+    table = table_of(config.cases)
+    names = config.cases if table is None else column_of(table)
     if unknown := [name for name in names if name not in found]:
-        raise InputError(_unknown(unknown, root))
+        raise InputError(unknown_cases(unknown, root))
     return list(dict.fromkeys(names))
 
 

@@ -185,7 +185,7 @@ def _study(config: ReportConfig, record: Run) -> Study | None:
         exclusions = read_exclusions(config.exclusions)
         record.inputs["exclusions"] = sha256_of(config.exclusions)
     values = requested_values("label_values", config.label_values)
-    return Study(cohort, splits, exclusions, config.labels, values, tuple(config.cases))
+    return Study(cohort, splits, exclusions, config.labels, values, tuple(config.cases), config.viewer_cases)
 
 
 def run_comparison(config: CompareConfig) -> Compared:

@@ -16,6 +16,7 @@ from liverspleen.config import PredictConfig
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.inference.case_files import CaseFiles, remove_unfinished
 from liverspleen.inference.colour_tables import write_colour_tables
+from liverspleen.inference.gallery import GALLERY
 from liverspleen.inference.run import Prediction, predict_scans
 from liverspleen.inference.sharding import Shard
 from liverspleen.inference.tables import unfinished, write_tables
@@ -35,7 +36,7 @@ class Predicted:
         output: the output folder.
         label_maps: label map of each predicted case, by case_id.
         kept: number of label maps of earlier runs.
-        tables: tables that were written; empty while other tasks still predict.
+        tables: tables and gallery that were written; empty while other tasks still predict.
         shown: text for the output folder that contains no patient name.
         issues: issues of model, input and cases.
     """
@@ -144,6 +145,10 @@ def _tables(prediction: Prediction, scans: Scans, shard: Shard, record: Run) -> 
     missing = unfinished(prediction.folder, [scan.case.case_id for scan in scans.cases], prediction.settings)
     if not missing:
         record.outputs += (written := write_tables(prediction.folder))
+        if prediction.folder / GALLERY not in written:
+            message = "the output has a file of this name that predict did not write, so there is no gallery"
+            hint = "move the file to another folder, and run the same command again"
+            record.issues.append(Issue("LS-PRD-042", message, hint, file=GALLERY, severity="warning"))
         return written
     if shard.count > 1:
         message = f"{len(missing)} of {counted(len(scans.cases), 'case')} not finished, so there are no tables yet"

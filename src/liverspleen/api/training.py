@@ -14,11 +14,12 @@ from liverspleen import __version__, assemble
 from liverspleen.api.automatic import Decisions, measured_costs
 from liverspleen.api.starting import Start, beginning, open_start, recorded_start, with_recorded_start
 from liverspleen.cohort.composition import composition
+from liverspleen.cohort.label_origin import label_origins
 from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import SIDES, Split, read_split, subset
 from liverspleen.cohort.stratified import read_or_create_split
 from liverspleen.config import TrainConfig
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.files import read_grid
 from liverspleen.processes import say
 from liverspleen.provenance import Run, recorded
@@ -109,6 +110,9 @@ def _fit(
     from liverspleen.training.threads import default_threads, torch_threads
 
     record, config = decisions.record, decisions.pixel_size(config, cohort, split)
+    record.corrections = label_origins(case for side in SIDES for case in split.cases(cohort, side))
+    if record.corrections and is_first_process():
+        _say(f"{counted(len(record.corrections), 'label map')} from corrections; run.json has their origin")
     cached = build_sides(
         cohort,
         split,

@@ -16,6 +16,7 @@ inputs
   datasets=       [test1,...]; default: all datasets
 
 outputs, in output=
+  compare.html    all tables, figures and cases as a page that needs no server
   compare.json    every cell at full precision, with n, method, included and excluded cases
   cases.csv       the cases of the cells with more than 2000 of them, one column per list: 1 included, 0 excluded
   tables/         scores, score_differences, score_subgroups, errors, error_differences_percent,

@@ -38,6 +38,7 @@ outputs, in output=
                           reader name is `dla` (deep learning algorithm)
   volumes.csv             the volumes in wide format, one row per case
   review.csv              all cases; those that need a review are first, with the reason
+  index.html              gallery: the cases of review.csv with pictures, volumes and findings; open it in a browser
   dseg.tsv, slicer.ctbl, itksnap.txt, dataset_description.json   names and colours for BIDS, 3D Slicer, ITK-SNAP
   rejected/<case_id>.json reason why a case has no label map
   run.json                command, configuration, versions and hashes; run_2of8.json for shard=2/8

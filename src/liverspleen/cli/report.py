@@ -19,12 +19,14 @@ inputs
                   tables of the development cases that were measured and are on a validation side, by fold
   exclusions=     CSV of reason,count: patients excluded before the cohort; the reason assessed is the number of all
                   patients
-  labels=         folder of the label maps of the reader, named as for liverspleen measure: Figure 3
+  labels=         folder of the label maps of the reader, named as for liverspleen measure: Figure 3,
+                  viewer of slices
   label_values=   meaning of the voxel values of labels=, as in liverspleen measure
   cases=          [case_id,...] for Figure 3; default: the case with the median DSS of each condition
+  viewer_cases=   number of cases whose slices the page shows with labels=: those with the lowest DSS; 0 for none
 
 outputs, in output=
-  report.html     all tables and figures as a page that needs no server
+  report.html     all tables, figures and cases as a page that needs no server, with a viewer of slices
   report.json     every cell at full precision, with n, method and included cases
   cases.csv       the cases of the cells with more than 2000 of them, one column per list: 1 included, 0 excluded
   tables/         each table as CSV, Markdown and LaTeX; all of them in tables.tex and tables.docx

@@ -25,6 +25,7 @@ Training is rejected in these cases:
   - the same CT scan (by its voxels, whatever its name) is in both training and validation, or is a test case
   - a validation or test case was a training case of the model of start=, or of a model before it
   - the model of start= has another network, window or organs
+  - a label map of liverspleen correct is not the one that the cohort states
   - the training would resume with changed images, label maps or options; the differences are listed
     (docs/reference/formats.md)
 

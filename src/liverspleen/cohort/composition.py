@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from liverspleen.cohort.label_origin import LABEL_STATE, is_corrected
 from liverspleen.cohort.manifest import Case
 from liverspleen.organs import ORGANS
 
@@ -27,9 +28,10 @@ def measured_origin(case: Case) -> str:
 
 
 def composition(cases: Iterable[Case]) -> dict[str, Any]:
-    """Return the numbers of cases and patients, and of cases by labelled organ, condition and origin.
+    """Return the numbers of cases and patients, and of cases by labelled organ, condition, origin and correction.
 
-    "" means that condition or origin is not recorded.
+    "" means that condition or origin is not recorded. `corrections` counts the label maps that `liverspleen correct`
+    wrote, by their state.
 
     >>> from pathlib import Path
     >>> case = Case("a", "p", Path("a.nii"), condition="fatty", covariates={"origin": "phantom"})
@@ -40,6 +42,7 @@ def composition(cases: Iterable[Case]) -> dict[str, Any]:
     listed = list(cases)
     conditions = Counter(case.condition for case in listed)
     origins = Counter(map(origin_of, listed))
+    corrections = Counter(case.covariates[LABEL_STATE] for case in listed if is_corrected(case))
     labelled = Counter(organ.key for case in listed if case.label for organ in case.labelled_structures)
     return {
         "cases": len(listed),
@@ -47,4 +50,5 @@ def composition(cases: Iterable[Case]) -> dict[str, Any]:
         "organs": {organ.key: labelled[organ.key] for organ in ORGANS},
         "conditions": dict(sorted(conditions.items())),
         "origins": dict(sorted(origins.items())),
+        "corrections": dict(sorted(corrections.items())),
     }

@@ -70,16 +70,16 @@ def is_trainable(case: Case) -> bool:
     return case.is_development and case.label is not None and bool(case.labelled_structures)
 
 
-def patients_in_tests(cohort: Cohort, patients: Iterable[str], file: Path | None = None) -> Iterator[Issue]:
+def patients_in_tests(cases: Iterable[Case], patients: Iterable[str], file: Path | None) -> Iterator[Issue]:
     """Yield LS-SPL-002 for each of the `patients` with test cases: the test would include data of the training."""
     tests: dict[str, list[str]] = defaultdict(list)
-    for case in cohort.cases:
+    for case in cases:
         if not case.is_development:
             tests[case.patient_id].append(case.case_id)
     for patient in sorted(set(patients) & set(tests)):
         message = f"patient '{patient}' has development cases and test cases ({', '.join(tests[patient])})"
         hint = "give all examinations of a patient the same dataset"
-        yield Issue("LS-SPL-002", message, hint, file=file or cohort.path)
+        yield Issue("LS-SPL-002", message, hint, file=file)
 
 
 def write_split(path: StrPath, split: Split) -> None:
@@ -179,4 +179,4 @@ def _cohort_issues(sides: dict[str, set[str]], stated: str, cohort: Cohort, path
     for patient in sorted(set(sides) - trainable - elsewhere):
         message = f"patient '{patient}' has no usable row with a label map in '{cohort.path}'"
         yield Issue("LS-SPL-006", message, f"correct the cohort, or {_CREATE}", file=path)
-    yield from patients_in_tests(cohort, sides, path)
+    yield from patients_in_tests(cohort.cases, sides, path)

@@ -111,7 +111,7 @@ class _ShuffledStrata:
     def __init__(self, cohort: Cohort, seed: int) -> None:
         self.cohort, self.seed = cohort, seed
         self.patients = strata(cohort)
-        issues = [*patients_in_tests(cohort, self.patients)]
+        issues = [*patients_in_tests(cohort.cases, self.patients, cohort.path)]
         if not self.patients:
             message = f"no development case has a label map of {listed('or')}"
             issues.append(Issue("LS-SPL-001", message, "add such cases to the cohort", file=cohort.path))

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from liverspleen.config.cohorts import ROOT
 from liverspleen.config.key import LARGEST_COUNT, Key, Schema, conflict, not_allowed
+from liverspleen.delimited import MISSING_WORDS
 from liverspleen.errors import Issue
 
 
@@ -17,8 +18,8 @@ from liverspleen.errors import Issue
 class CorrectConfig(Schema):
     """Keys of `liverspleen correct`."""
 
-    _MAKING: ClassVar = ("top", "scans", "root", "key", "output")
-    _IMPORTING: ClassVar = ("reader", "date")
+    _MAKING: ClassVar = ("top", "scans", "key", "output")
+    _IMPORTING: ClassVar = ("reader", "date", "cohort", "split")
 
     input: Annotated[Path | None, Key("Output folder of predict; its cases are copied to output= for correction.")]
     import_: Annotated[
@@ -27,13 +28,17 @@ class CorrectConfig(Schema):
     cases: Annotated[
         list[str],
         Key(
-            "Table (.csv) with a column case_id, such as review.csv, or case ids [A,B]. Default: review.csv of input=; "
-            "all cases of import=."
+            "Table (.csv) with a column case_id, such as review.csv, or case ids [A,B]. Default: with input= the cases "
+            "that are proposed; with import= all cases."
         ),
     ]
     top: Annotated[
         int | None,
-        Key("Number of cases to copy, from the first row of the table on; empty: all.", ge=1, le=LARGEST_COUNT),
+        Key(
+            "Number of cases to copy: the first ones of cases=, or as many as are proposed; empty: all.",
+            ge=1,
+            le=LARGEST_COUNT,
+        ),
     ]
     scans: Annotated[
         Path | None,
@@ -54,6 +59,11 @@ class CorrectConfig(Schema):
     ]
     reader: Annotated[str | None, Key("Name of the person who corrected or judged; empty: not recorded.")]
     date: Annotated[str | None, Key("Date of the correction, YYYY-MM-DD; the time of the import is always recorded.")]
+    cohort: Annotated[
+        Path | None,
+        Key("Original cohort (cohort.csv); with import= it is merged with the corrected cases. It needs split=."),
+    ]
+    split: Annotated[Path | None, Key("Split of the original cohort; its validation side does not change.")]
     confirmed_only: Annotated[
         bool,
         Key("If true, cohort.csv has only confirmed label maps; if false, also corrected ones of other cases."),
@@ -71,12 +81,19 @@ class CorrectConfig(Schema):
         for name in names:
             if getattr(self, name) is not None:
                 yield conflict(f"{name}= has no effect with {mode}", f"remove {name}=")
+        if self.input is None and (self.cohort is None) != (self.split is None):
+            yield conflict("cohort= and split= are needed together", "give both, or none")
+        if self.input is None and self.root is not None and self.cohort is None:
+            yield conflict("root= has no effect with import= without cohort=", "remove root=, or give cohort=")
         if self.input is not None and (self.state != "corrected" or self.confirmed_only):
             yield conflict("state= and confirmed_only= have no effect with input=", "remove them")
         if self.state in {"rejected", "undone"} and not self.cases:
             yield conflict(f"state={self.state} needs cases=", "give the case ids, such as cases=[A,B]")
         if self.reader is not None and (self.reader != self.reader.strip() or not self.reader.isprintable()):
             yield not_allowed("reader= has spaces around it or control characters", "use a name in one line")
+        if self.reader is not None and (";" in self.reader or self.reader in MISSING_WORDS):
+            message = f"reader={self.reader} has a semicolon, or is a word for a missing value"  # in the cohort
+            yield not_allowed(message, "write the name in another way")
         if self.date is not None and not _is_date(self.date):
             yield not_allowed(f"date={self.date} is not a date", "use the form YYYY-MM-DD")
 

@@ -105,6 +105,15 @@ class ReportConfig(Schema):
         list[str],
         Key("The case_ids in Figure 3; default: the case with the median DSS of each condition."),
     ]
+    viewer_cases: Annotated[
+        int,
+        Key(
+            "Number of cases in the viewer of slices on the page, those with the lowest DSS of an organ; it needs "
+            "cohort and labels.",
+            ge=0,
+            le=1000,
+        ),
+    ]
     vocabulary: VocabularyConfig
 
 
@@ -113,7 +122,7 @@ class CompareConfig(Schema):
     """Keys of `liverspleen compare`."""
 
     measurements: Annotated[list[Path], Key("One measurements.csv with all readers, or several: a.csv,b.csv.")]
-    output: Annotated[Path, Key("Output folder for tables/, figures/ and compare.json.")]
+    output: Annotated[Path, Key("Output folder for tables/, figures/, compare.json and compare.html.")]
     readers: Annotated[
         list[str],
         Key("Readers to compare, in the order of the tables; default: all that are measured against the reference."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Final
 from liverspleen.cohort.label_names import DSEG
 from liverspleen.cohort.manifest import Case
 from liverspleen.cohort.scan_case import ScanCase
+from liverspleen.cohort.vocabulary import DEVELOPMENT
 from liverspleen.correction.history import History, history_folder, read_history
 from liverspleen.correction.viewers import itksnap_workspace, slicer_scene
 from liverspleen.errors import InputError, Issue
@@ -23,7 +25,7 @@ from liverspleen.inference.colour_tables import ITKSNAP, SLICER, colour_tables
 from liverspleen.organs import ORGANS
 from liverspleen.storage import complete_file, sha256_of, sha256_of_array, write_text
 
-_FOLDER: Final = "cases"
+CASES: Final = "cases"
 _DICOM: Final = ".dcm"
 
 
@@ -37,7 +39,7 @@ class CaseFolder:
     @property
     def folder(self) -> Path:
         """Folder of the case."""
-        return self.root / _FOLDER / self.case_id
+        return self.root / CASES / self.case_id
 
     @property
     def label_map(self) -> Path:
@@ -60,18 +62,29 @@ class CaseFolder:
         return named, others
 
 
-def make_case(root: Path, predictions: Path, sidecar: Sidecar, scan: ScanCase) -> History:
+def make_case(
+    root: Path, predictions: Path, sidecar: Sidecar, scan: ScanCase, *, proposal: Mapping[str, Any] | None = None
+) -> History:
     """Make the folder of a case, and start its history with the prediction; a case with a history is kept.
+
+    `proposal` is why the case was proposed, which the history records.
 
     The files are copies, so a viewer that saves the CT does not change the original, and the folder can be moved. The
     history is written last: a case that was interrupted is made again.
 
     Raises:
-        InputError: LS-COR-004 the label map or the CT is not the one of the prediction; the CT cannot be read.
+        InputError: LS-COR-004 the label map, the CT, its patient or its dataset is not that of the prediction;
+            LS-COR-019 the history is of another CT, patient or dataset; the CT cannot be read.
     """
     case_id = sidecar.case_id
+    stated = {_who(row.patient_id, row.dataset) for row in sidecar.measurements}
+    if stated - {_who(scan.case.patient_id, scan.case.dataset)}:
+        message = "patient or dataset is not that of the prediction"
+        hint = "give scans= as input= of predict; after a change of the cohort, repeat predict"
+        raise InputError(Issue("LS-COR-004", message, hint, case_id, scan.shown))
     history = read_history(root, case_id)
     if history.entries:
+        _check_same(history, sidecar, scan)
         return history
     files, target = CaseFiles(predictions, case_id), CaseFolder(root, case_id)
     if not sidecar.is_of(files.label_map):
@@ -95,12 +108,28 @@ def make_case(root: Path, predictions: Path, sidecar: Sidecar, scan: ScanCase) -
         voxels_sha256=sha256_of_array(label_map.labels),
         covered=tuple(sidecar.content["covered"]),
         content={
-            "case": _row(scan.case),
+            "case": case_row(scan.case),
             "ct": {"file": ct.name, "sha256": sha256_of(ct)},
             "prediction": {name: sidecar.content[name] for name in ("image_sha256", "settings", "liverspleen")},
             "saved": saved_time(target.label_map),
+            **({"proposal": dict(proposal)} if proposal else {}),
         },
     )
+
+
+def _check_same(history: History, sidecar: Sidecar, scan: ScanCase) -> None:
+    """Raise LS-COR-019 if a history is not of the CT, patient and dataset of a prediction."""
+    about = history.first.content
+    case = about["case"]
+    same = _who(case["patient_id"], case["dataset"]) == _who(scan.case.patient_id, scan.case.dataset)
+    if not same or about["prediction"]["image_sha256"] != sidecar.content["image_sha256"]:
+        message = "the correction folder has another CT, patient or dataset under this case id"
+        hint = "use another output=, or restore the patient and the dataset of the case"
+        raise InputError(Issue("LS-COR-019", message, hint, history.case_id, history.folder))
+
+
+def _who(patient_id: str, dataset: str) -> tuple[str, str]:
+    return patient_id, dataset or DEVELOPMENT
 
 
 def copy(source: Path, target: Path) -> None:
@@ -133,7 +162,11 @@ def _changed(message: str, case_id: str, file: str | Path | None) -> InputError:
     return InputError(Issue("LS-COR-004", message, hint, case_id, file))
 
 
-def _row(case: Case) -> dict[str, Any]:
-    """Return the columns of a case in cohort.csv, without those of files."""
+def case_row(case: Case) -> dict[str, Any]:
+    """Return the cells of a case in cohort.csv, without those of files."""
     known = {name: value for name, value in asdict(case).items() if name not in ("image", "label", "covariates")}
-    return {**known, "labelled_structures": [organ.key for organ in case.labelled_structures], **case.covariates}
+    stated = {
+        "labelled_structures": ";".join(organ.key for organ in case.labelled_structures),
+        "spleen_absent": "true" if case.spleen_absent else "false",
+    }
+    return {**known, **stated, **case.covariates}

@@ -82,6 +82,11 @@ class History:
         """The newest label map that counts: edits are compared with it, and verdicts are about it."""
         return [entry for entry in self.counted if entry.has_map][-1]
 
+    @property
+    def is_open(self) -> bool:
+        """Whether only the prediction counts: the case was not edited or judged, or this was undone."""
+        return all(entry.state == "predicted" for entry in self.counted)
+
     def in_force(self, *, confirmed_only: bool = False) -> Entry | None:
         """Return the newest confirmed label map; without one, the newest corrected one that is not rejected, or None.
 

@@ -6,17 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from liverspleen.cohort.manifest import write_cohort
+from liverspleen.cohort.label_origin import LABEL_COLUMNS
+from liverspleen.cohort.manifest import cohort_text
 from liverspleen.correction.case_folder import CaseFolder
 from liverspleen.correction.history import Entry, History
+from liverspleen.correction.merging import remove_merged
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.spreadsheet import csv_text
-from liverspleen.storage import write_text
+from liverspleen.storage import sha256_of, write_text
 
 COHORT, CORRECTIONS = "cohort.csv", "corrections.csv"
-
-LABEL_COLUMNS: Final = ("label_state", "label_source", "label_reader")
-"""Columns of the cohort about the label map in force: its state, whether it was edited, and by whom."""
 
 _CHANGES: Final = ("dss", "before_cm3", "after_cm3", "slices")
 _COLUMNS: Final = (
@@ -25,21 +24,29 @@ _COLUMNS: Final = (
 )
 
 
-def write_tables(root: Path, found: Iterable[History], *, confirmed_only: bool) -> list[Path]:
+def write_tables(root: Path, found: Iterable[History], *, confirmed_only: bool) -> tuple[list[Path], bool]:
     """Write `corrections.csv`, one row per entry, and `cohort.csv`, one row per case with a label map in force.
 
-    The content depends only on the histories. Without a label map in force there is no `cohort.csv`.
+    The content depends only on the histories. Without a label map in force there is no `cohort.csv`. A merged cohort of
+    another `cohort.csv` is removed, because it has label maps that are no longer in force.
+
+    Returns:
+        The tables, and whether a merged cohort was removed.
     """
     histories = [*found]
     rows = [row for history in histories for row in _rows(history, history.in_force(confirmed_only=confirmed_only))]
     text = csv_text([_COLUMNS, *([row.get(name) for name in _COLUMNS] for row in rows)])
     write_text(root / CORRECTIONS, text)
     cases = [row for history in histories if (row := cohort_row(root, history, confirmed_only=confirmed_only))]
+    text = cohort_text(cases) if cases else ""
+    file = root / COHORT
+    changed = (file.read_bytes() if file.is_file() else b"") != text.encode(errors="backslashreplace")
+    removed = changed and remove_merged(root)
     if not cases:
-        (root / COHORT).unlink(missing_ok=True)
-        return [root / CORRECTIONS]
-    write_cohort(root / COHORT, cases)
-    return [root / CORRECTIONS, root / COHORT]
+        file.unlink(missing_ok=True)
+        return [root / CORRECTIONS], removed
+    write_text(file, text)
+    return [root / CORRECTIONS, file], removed
 
 
 def cohort_row(root: Path, history: History, *, confirmed_only: bool) -> dict[str, Any] | None:
@@ -57,11 +64,16 @@ def cohort_row(root: Path, history: History, *, confirmed_only: bool) -> dict[st
         "image": ct.relative_to(root).as_posix(),
         "label": history.map_file(entry).relative_to(root).as_posix(),
         "labelled_structures": ";".join(entry.covered),
-        "spleen_absent": "true" if case["spleen_absent"] else "false",
-        "label_state": history.state_of(entry),
-        "label_source": entry.state,
-        "label_reader": entry.reader,
+        **dict(zip(LABEL_COLUMNS, _origin(history, entry), strict=True)),
     }
+
+
+def _origin(history: History, entry: Entry) -> tuple[object, ...]:
+    """Return the cells of `LABEL_COLUMNS`."""
+    confirmed = sorted(one.reader or "" for one in history.verdicts(entry).values() if one.state == "confirmed")
+    first = sha256_of(history.folder / "0001.json")
+    by = ";".join(filter(None, confirmed))
+    return history.state_of(entry), entry.state, entry.reader, by, first, entry.number, entry.map_sha256
 
 
 def _rows(history: History, in_force: Entry | None) -> Iterator[dict[str, Any]]:

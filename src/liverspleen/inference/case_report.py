@@ -15,20 +15,23 @@ RESEARCH_ONLY: Final = "Research use only, not for diagnosis or treatment. Not c
 
 _NAME: Final = 200  # longest name of a model that is written; the package is not trusted
 _UNDEFINED: Final = {"undefined": "Undefined: a volume is unknown, or the divisor is 0"}
-_VOLUME: Final[Mapping[str, str]] = {
+VOLUME_STATUSES: Final[Mapping[str, str]] = {
     volume.OK: "No sign of an error",
     volume.TRUNCATED: "Organ is truncated by the image, so the volume is a lower bound",
     volume.ABSENT: "No voxel of the organ was found",
     volume.MULTI_PART: "Organ has several large parts",
     volume.IMPLAUSIBLE: "Volume or side of the organ is implausible",
 }
-_ATTENUATION: Final[Mapping[str, str]] = {
+"""Statuses of a volume in words."""
+
+ATTENUATION_STATUSES: Final[Mapping[str, str]] = {
     attenuation.OK: "No sign of an error",
     attenuation.CLIPPED: "CT is clipped in the core, so mean and SD are biased",
     attenuation.SMALL_CORE: f"Undefined: the core is smaller than {attenuation.LEAST_CM3:g} cm3",
     attenuation.ABSENT: "Undefined: no voxel of the organ was found",
     attenuation.NO_HU: "Undefined: the values of the CT are not HU",
 }
+"""Statuses of the attenuation in words."""
 
 
 def report_content(
@@ -68,12 +71,12 @@ def _values(row: Measurement) -> OrganValues:
         hu_mean=row.hu_mean,
         hu_sd=row.hu_sd,
         hu_core_mm=row.hu_core_mm,
-        hu_status={row.hu_status: _ATTENUATION[row.hu_status]} if row.hu_status else {},
+        hu_status={row.hu_status: ATTENUATION_STATUSES[row.hu_status]} if row.hu_status else {},
     )
 
 
 def _volume_status(row: Measurement) -> dict[str, str]:
-    return {key: _VOLUME[key] for key in row.volume_status.split(";")}
+    return {key: VOLUME_STATUSES[key] for key in row.volume_status.split(";")}
 
 
 def _ratio(rows: Sequence[Measurement]) -> tuple[float | None, dict[str, str]]:

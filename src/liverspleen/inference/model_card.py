@@ -182,7 +182,9 @@ def _data(description: Mapping[str, Any]) -> str:
         return _counts(found) or (UNKNOWN if found is None else str(found))
 
     rows = ["## Data", "", "| | training | validation |", "|---|---|---|"]
-    for key in ("cases", "patients", "organs", "conditions", "origins"):
+    keys = ["cases", "patients", "organs", "conditions", "origins"]
+    corrected = any(counts(side, "corrections") not in (UNKNOWN, "none") for side in ("training", "validation"))
+    for key in [*keys, *(["corrections"] if corrected else [])]:
         rows.append(f"| {key} | {escaped(counts('training', key))} | {escaped(counts('validation', key))} |")
     hashes = [f"- SHA-256 of the {key}: {escaped(description.get(key))}" for key in ("cohort", "split")]
     return "\n".join([*rows, "", *hashes, "", ""])

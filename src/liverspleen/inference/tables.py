@@ -1,4 +1,4 @@
-"""Tables of a folder of predictions: the volumes, and the cases in the order of review."""
+"""Tables of a folder of predictions: the volumes, and the cases in the order of review; the gallery of these cases."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from liverspleen.evaluation.measurements.table import write_measurements, write_volumes
 from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, rejections, sidecars, stated_settings
+from liverspleen.inference.gallery import GALLERY, gallery_page, may_write
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.spreadsheet import csv_text
 from liverspleen.storage import write_text
@@ -44,21 +45,22 @@ def _is_finished(files: CaseFiles, settings: Settings) -> bool:
 
 
 def remove_tables(folder: Path) -> None:
-    """Remove the tables of a folder, before its label maps change."""
-    for name in (MEASUREMENTS, VOLUMES, REVIEW):
+    """Remove the tables and the gallery of a folder, before its label maps change."""
+    for name in (MEASUREMENTS, VOLUMES, REVIEW, *([GALLERY] if may_write(folder) else [])):
         (folder / name).unlink(missing_ok=True)
 
 
 def write_tables(folder: Path) -> list[Path]:
-    """Write `measurements.csv`, `volumes.csv` and `review.csv` of the label maps and rejections in the folder.
+    """Write `measurements.csv`, `volumes.csv`, `review.csv` and `index.html` of the label maps and rejections.
 
-    The content depends only on the sidecars and rejections, so every task writes the same bytes. The volumes are sorted
-    by case_id. They have no rows of a case that was rejected (even if it has a label map of an earlier run), whose
-    label map was edited after the prediction, or whose sidecar is damaged or has another format.
+    The content depends only on the sidecars and rejections, and on which files exist, so every task writes the same
+    bytes. The volumes are sorted by case_id. They have no rows of a case that was rejected (even if it has a label map
+    of an earlier run), whose label map was edited after the prediction, or whose sidecar is damaged or has another
+    format. An `index.html` of another program is kept, and is not among the returned files.
     """
-    rejected = {case_id: _reasons(lines) for case_id, lines in rejections(folder).items()}
+    rejected = {case_id: [f"rejected: {line}" for line in lines] for case_id, lines in rejections(folder).items()}
     known, others = sidecars(folder)
-    rejected = {issue.case_id: str(issue) for issue in others if issue.case_id} | rejected
+    rejected = {issue.case_id: [str(issue)] for issue in others if issue.case_id} | rejected
     found = []
     for sidecar in known:
         if sidecar.case_id in rejected:
@@ -66,17 +68,24 @@ def write_tables(folder: Path) -> list[Path]:
         if sidecar.is_of(CaseFiles(folder, sidecar.case_id).label_map):
             found.append(sidecar)
         else:
-            rejected[sidecar.case_id] = _EDITED
+            rejected[sidecar.case_id] = [_EDITED]
+    rejected = dict(sorted(rejected.items()))
     rows = [row for sidecar in found for row in sidecar.measurements]
     _renew(folder / MEASUREMENTS, partial(write_measurements, rows=rows))
     _renew(folder / VOLUMES, partial(write_volumes, rows=rows))
     more = _MEMBER_COLUMNS if any(sidecar.content.get("member_dss") for sidecar in found) else ()
     columns = (*_COLUMNS, *more, *_LAST_COLUMNS)
-    lines = [{"case_id": case_id, "reasons": why} for case_id, why in sorted(rejected.items())]
-    lines += [_line(sidecar) for sidecar in sorted(found, key=lambda sidecar: -_score(sidecar))]
+    ranked = sorted(found, key=lambda sidecar: -_score(sidecar))
+    lines = [{"case_id": case_id, "reasons": "; ".join(why)} for case_id, why in rejected.items()]
+    lines += [_line(sidecar) for sidecar in ranked]
     text = csv_text([columns, *([line.get(name, "") for name in columns] for line in lines)])
     _renew(folder / REVIEW, partial(write_text, text=text))
-    return [folder / name for name in (MEASUREMENTS, VOLUMES, REVIEW)]
+    written = [folder / name for name in (MEASUREMENTS, VOLUMES, REVIEW)]
+    if may_write(folder):
+        page = gallery_page(folder, rejected, ranked, review_table=REVIEW)
+        _renew(folder / GALLERY, partial(write_text, text=page))
+        written.append(folder / GALLERY)
+    return written
 
 
 def _renew(file: Path, write: Callable[[Path], None]) -> None:
@@ -110,7 +119,3 @@ def _line(sidecar: Sidecar) -> dict[str, str]:
         "reasons": "; ".join([*sidecar.content["review"]["reasons"], *found]),
         "picture": CaseFiles(Path(), sidecar.case_id).picture.name,
     }
-
-
-def _reasons(lines: Iterable[str]) -> str:
-    return "; ".join(f"rejected: {line}" for line in lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -215,3 +216,8 @@ def test_the_folder_is_reproducible_and_contains_no_earlier_files(
     assert content["measurements"][0]["sha256"] == two.sha256
     assert content["figures"] == {"forest_1": "a vs b"}
     assert "0.0090 (0.0010 to 0.0155)" in (output / "tables/score_differences.csv").read_text(encoding="utf-8")
+    page = (output / "compare.html").read_text(encoding="utf-8")
+    assert page.count('<tr id="case-') == 8
+    assert "0.0090 (0.0010 to 0.0155)" in page.split("<nav")[0]  # the main result is first
+    assert page.count("<figure") == 1
+    assert not re.search(r"https?://|@import|url\((?!#)", page)

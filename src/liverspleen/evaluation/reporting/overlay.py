@@ -19,6 +19,7 @@ from liverspleen.evaluation.measurements.label_folder import LabelFolder
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import Readings, examinations_of
 from liverspleen.evaluation.metrics.overlap import overlaps
+from liverspleen.imaging.volume import CTVolume
 from liverspleen.organs import ORGAN_KEYS, Structure
 
 _SAME_DSS: Final = 1e-6  # a measurements.csv of another program can have rounded values
@@ -113,46 +114,75 @@ def overlays(
     return Overlays(tuple(shown), tuple(notes))
 
 
+@dataclass(frozen=True, eq=False)
+class CaseMaps:
+    """CT of a case, and the reference and prediction on its grid, with the structures `known` that both maps cover.
+
+    Arrays have the shape (slice, row, column). A structure that one of the maps does not cover is in neither.
+    """
+
+    ct: CTVolume
+    reference: NDArray[np.uint8]
+    prediction: NDArray[np.uint8]
+    known: tuple[Structure, ...]
+
+    @classmethod
+    def read(
+        cls, case: Case, labels: Path, *, values: Mapping[int, Structure] | None = None, case_ids: Collection[str] = ()
+    ) -> CaseMaps:
+        """Read the files of a case; `case_ids` are all cases of the cohort.
+
+        Raises:
+            InputError: the files of the case cannot be used, it has no reference, or it does not have exactly one
+                predicted label map.
+        """
+        ct, annotated = load_case(case)
+        if annotated is None:
+            raise InputError(
+                Issue("LS-REP-048", "case has no reference label map", "give cases with a label", case.case_id)
+            )
+        predicted = LabelFolder.of(labels, values, known={*case_ids, case.case_id}).read(case.case_id)
+        predicted, issues = on_grid(case.case_id, predicted, ct.geometry, file=labels, against="its CT")
+        if errors := [issue for issue in issues if issue.severity == "error"]:
+            raise InputError(errors)
+        # a structure that one of the maps does not cover is not an error
+        known = tuple(organ for organ in case.labelled_structures if organ in predicted.covered)
+        prediction, reference = (
+            np.where(np.isin(labels, known), labels, np.uint8(Structure.BACKGROUND))
+            for labels in (predicted.labels, annotated.labels)
+        )
+        return cls(ct, reference, prediction, known)
+
+
 def overlay_of(
     case: Case, labels: Path, *, values: Mapping[int, Structure] | None = None, case_ids: Collection[str] = ()
 ) -> Overlay:
     """Return the slice of one case; `case_ids` are all cases of the cohort.
 
     Raises:
-        InputError: the files of the case cannot be used, it has no reference or an empty one, or it does not have
-            exactly one predicted label map.
+        InputError: as `CaseMaps.read`, or the reference is empty.
     """
-    ct, annotated = load_case(case)
-    if annotated is None:
-        raise InputError(
-            Issue("LS-REP-048", "case has no reference label map", "give cases with a label", case.case_id)
-        )
-    predicted = LabelFolder.of(labels, values, known={*case_ids, case.case_id}).read(case.case_id)
-    predicted, issues = on_grid(case.case_id, predicted, ct.geometry, file=labels, against="its CT")
-    if errors := [issue for issue in issues if issue.severity == "error"]:
-        raise InputError(errors)
-    # a structure that one of the maps does not cover is not an error
-    known = [organ for organ in case.labelled_structures if organ in predicted.covered]
-    prediction, reference = (
-        np.where(np.isin(labels, known), labels, np.uint8(Structure.BACKGROUND))
-        for labels in (predicted.labels, annotated.labels)
-    )
-    areas = np.count_nonzero(reference, axis=(1, 2))
-    slice_index = int(areas.argmax())
-    if not areas[slice_index]:
+    maps = CaseMaps.read(case, labels, values=values, case_ids=case_ids)
+    slice_index = largest_slice(maps.reference)
+    if not maps.reference[slice_index].any():
         raise InputError(Issue("LS-REP-048", "reference label map is empty", "give another case", case.case_id))
-    found = overlaps(prediction, reference)
+    found = overlaps(maps.prediction, maps.reference)
     return Overlay(
         case_id=case.case_id,
         condition=case.condition,
         slice_index=slice_index + 1,
-        slices=len(areas),
-        spacing_mm=ct.geometry.spacing_mm[1:],
-        dss={organ.key: found[organ].dss for organ in known},
-        hu=ct.hu[slice_index].copy(),
-        reference=reference[slice_index].copy(),
-        prediction=prediction[slice_index].copy(),
+        slices=len(maps.reference),
+        spacing_mm=maps.ct.geometry.spacing_mm[1:],
+        dss={organ.key: found[organ].dss for organ in maps.known},
+        hu=maps.ct.hu[slice_index].copy(),
+        reference=maps.reference[slice_index].copy(),
+        prediction=maps.prediction[slice_index].copy(),
     )
+
+
+def largest_slice(labels: NDArray[np.uint8]) -> int:
+    """Return the index of the slice with the largest area of all structures together; the first of equal ones."""
+    return int(np.count_nonzero(labels, axis=(1, 2)).argmax())
 
 
 def _skipped(case_id: str, issue: Issue) -> Note:

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib import resources
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from liverspleen import __version__
-from liverspleen.errors import InputError, Issue, counted, one_line
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.calibration_table import CaseCalibration
 from liverspleen.evaluation.measurements.calibration_table import Key as CalibrationKey
+from liverspleen.evaluation.measurements.readings import readings_of
 from liverspleen.evaluation.measurements.table import Measurements
 from liverspleen.evaluation.reporting import case_lists
 from liverspleen.evaluation.reporting.case_lists import CaseLists
+from liverspleen.evaluation.reporting.case_table import CaseTable, case_table
 from liverspleen.evaluation.reporting.cells import Cell
 from liverspleen.evaluation.reporting.cross_validation import CROSS_VALIDATION
-from liverspleen.evaluation.reporting.definitions import DEFINITIONS, LABELS, READER_MEANINGS, RESEARCH_USE
+from liverspleen.evaluation.reporting.definitions import DEFINITIONS, READER_MEANINGS, RESEARCH_USE
 from liverspleen.evaluation.reporting.figures import PICTURES, Picture, pictures
 from liverspleen.evaluation.reporting.figures.bland_altman import FORMS as PICTURE_FORMS
-from liverspleen.evaluation.reporting.formatting import LOA_DIGITS, fixed, with_minus_signs
+from liverspleen.evaluation.reporting.formatting import LOA_DIGITS, fixed
+from liverspleen.evaluation.reporting.page import MOST_BYTES, VIEWER_BYTES, html_page
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport, statistical_report
-from liverspleen.evaluation.reporting.phantom_notes import PHANTOM_CODE
-from liverspleen.evaluation.reporting.study import Study, StudyResults, study_results
+from liverspleen.evaluation.reporting.study import Study, StudyResults, study_results, study_viewer
 from liverspleen.evaluation.reporting.table_form import PARTS
 from liverspleen.evaluation.reporting.table_forms import FORMS
 from liverspleen.evaluation.reporting.table_layout import TableLayout, layouts
+from liverspleen.evaluation.reporting.viewer import ViewerCases
 from liverspleen.evaluation.reporting.writers.output_files import possible_table_files, table_files, write_files
 from liverspleen.formats import REPORT
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.records import write_record
 from liverspleen.storage import StrPath, write_text
-
-MOST_LISTED: Final = 1_000
-"""Cases of a note on the page; `report.json` has all."""
 
 # Numbers at the top of the page: address and label.
 _HEADLINES: Final = (
@@ -76,15 +75,30 @@ def write_report(
         nothing = Issue("LS-REP-059", "no table contains a number, so there is no report", hint)
         raise InputError([*(note.issue for note in report.notes), nothing])
     report = replace(report, cells=added.cells + report.cells, notes=report.notes + added.notes)
+    readings = readings_of(measurements)
+    readers = None if report.reader is None or report.reference is None else (report.reader, report.reference)
+    cases = case_table(
+        readings,
+        readings.examinations,
+        readings.readers if readers is None else readers[:1],
+        report.reference,
+        folds=None if study is None else study.folds,
+    )
     figures = pictures(report, added)
     tables = layouts(report)
     files = table_files(tables)
     files |= {f"figures/{made.name}.{form}": content for made in figures for form, content in made.files.items()}
     lists = CaseLists(report.cells)
     files |= lists.files()
+    page = partial(_page, measurements=measurements, tables=tables, cases=cases)
+    viewer = ViewerCases()
+    if study is not None and study.labels is not None and readers is not None:
+        without = page(report, figures=figures, viewer=viewer)
+        viewer = study_viewer(study, readings, readers, MOST_BYTES - VIEWER_BYTES - len(without.encode()))
+        report = replace(report, notes=report.notes + viewer.notes)
     write_files(output, files, possible=_possible_files())
     write_record(output / "report.json", _json(report, lists, added, measurements, sorted(files)))
-    write_text(output / "report.html", _page(report, measurements, tables, figures))
+    write_text(output / "report.html", page(report, figures=figures, viewer=viewer))
     return report
 
 
@@ -123,35 +137,26 @@ def _source(report: StatisticalReport, measurements: Measurements) -> dict[str, 
 
 
 def _page(
-    report: StatisticalReport, measurements: Measurements, tables: Sequence[TableLayout], figures: Sequence[Picture]
+    report: StatisticalReport,
+    measurements: Measurements,
+    tables: Sequence[TableLayout],
+    figures: Sequence[Picture],
+    cases: CaseTable,
+    viewer: ViewerCases,
 ) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    template = (
-        resources.files("liverspleen.evaluation.reporting").joinpath("templates/report.html.j2").read_text("utf-8")
-    )
-    # Names from the data are printed on one line, without line breaks and marks that change the text direction.
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=one_line, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["minus"] = with_minus_signs
     cells = {(cell.address.table, cell.address.row, cell.address.column): cell for cell in report.cells}
     readers = set(measurements.table["reader"])
-    return environment.from_string(template).render(
+    return html_page(
+        "report.html.j2",
+        cases=cases,
+        figures=figures,
+        viewer=viewer,
         report=report,
         source=_source(report, measurements),
-        version=__version__,
-        notice=RESEARCH_USE,
         reader_meanings={name: meaning for name, meaning in READER_MEANINGS.items() if name in readers},
         headlines=[(label, *_headline(cells[a])) for a, label in _HEADLINES if a in cells and cells[a].n],
         parts=[(part, heading, [t for t in tables if t.part == part]) for part, heading in PARTS.items()],
-        figures=[(figure, _data_uri(figure)) for figure in figures],
         definitions=DEFINITIONS,
-        labels=LABELS,
-        counted=counted,
-        most_listed=MOST_LISTED,
-        sentence=_sentence,
-        phantom_code=PHANTOM_CODE,
     )
 
 
@@ -162,13 +167,3 @@ def _headline(cell: Cell) -> tuple[str, str]:
         return number, f"range {limits.rstrip(')')}, n = {cell.n}"
     bias, lower, upper = (fixed(cell.values[name], LOA_DIGITS) for name in ("bias", "loa_lower", "loa_upper"))
     return f"{bias} % ({lower} to {upper} %)", f"n = {cell.n}"
-
-
-def _sentence(text: str) -> str:
-    """Return `text` with a capital first letter and a period."""
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
-
-
-def _data_uri(figure: Picture) -> str:
-    kind = {"svg": "svg+xml"}.get(figure.shown, figure.shown)
-    return f"data:image/{kind};base64,{base64.b64encode(figure.files[figure.shown]).decode()}"

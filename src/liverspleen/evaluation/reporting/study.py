@@ -17,6 +17,7 @@ from liverspleen.evaluation.reporting.cells import Cell
 from liverspleen.evaluation.reporting.flow import Exclusions, Flow, flow_notes, flow_of
 from liverspleen.evaluation.reporting.overlay import Overlay, overlays, representative_cases
 from liverspleen.evaluation.reporting.table1 import characteristics
+from liverspleen.evaluation.reporting.viewer import ViewerCases, viewer_cases, worst_cases
 from liverspleen.organs import ORGAN_KEYS, Structure
 from liverspleen.storage import StrPath
 
@@ -28,7 +29,7 @@ class Study:
     `splits` are the folds of a cross-validation, or one split, by name, see `read_splits`.
     `labels` is the folder of the label maps of the reader under test; `label_values` gives the meaning of their voxel
     values if they come from another system. `cases` are the cases of Figure 3; by default one representative case per
-    condition.
+    condition. `viewer_cases` is the number of cases in the viewer of slices, those with the lowest DSS.
     """
 
     cohort: Cohort
@@ -37,6 +38,16 @@ class Study:
     labels: StrPath | None = None
     label_values: Mapping[int, Structure] | None = None
     cases: tuple[str, ...] = ()
+    viewer_cases: int = 5
+
+    @property
+    def folds(self) -> dict[str, str]:
+        """The fold of a cross-validation that validates a development case, by case; empty without folds."""
+        if len(self.splits) < 2:
+            return {}
+        fold_of = {patient: fold for fold, split in self.splits.items() for patient in split.validation}
+        known = (case for case in self.cohort.cases if case.is_development and case.patient_id in fold_of)
+        return {case.case_id: fold_of[case.patient_id] for case in known}
 
 
 @dataclass(frozen=True)
@@ -54,10 +65,10 @@ def study_results(
 ) -> StudyResults:
     """Return what `study` adds to the report on `reader` against `reference`; without a study, only a note."""
     if study is None or not study.cohort.cases:
-        message = "Table 1 and Figures 1 and 3 are not included: they need the cohort"
+        message = "Table 1 and Figures 1 and 3, and the viewer of slices, are not included: they need the cohort"
         hint = (
             "run liverspleen report again with cohort=cohort.csv, and with labels=FOLDER (the predicted label maps) "
-            "for Figure 3"
+            "for Figure 3 and the viewer"
         )
         return StudyResults(notes=(Note("LS-REP-040", message, hint),))
     readings = readings_of(measurements)
@@ -72,11 +83,19 @@ def study_results(
     )
 
 
+def study_viewer(study: Study, readings: Readings, readers: tuple[str, str], room: int) -> ViewerCases:
+    """Return the cases of the viewer of slices, with at most `room` bytes; empty without label maps."""
+    cases = worst_cases(readings, readings.examinations, *readers, study.viewer_cases)
+    if study.labels is None or not cases:
+        return ViewerCases()
+    return viewer_cases(study.cohort, Path(study.labels), cases, values=study.label_values, most_bytes=room)
+
+
 def _slices(
     study: Study, readings: Readings, reader: str | None, reference: str | None
 ) -> tuple[tuple[Overlay, ...], tuple[Note, ...]]:
     if study.labels is None:
-        message = "Figure 3 is not included: it needs the predicted label maps"
+        message = "Figure 3 and the viewer of slices are not included: they need the predicted label maps"
         hint = "run liverspleen report again with labels=FOLDER, the folder of these label maps"
         return (), (Note("LS-REP-041", message, hint),)
     cases, measured = study.cases, {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from liverspleen.cohort.vocabulary import Vocabulary
@@ -34,6 +34,8 @@ class ReaderComparison:
     n_examinations: int
     n_patients: int
     vocabulary: Vocabulary
+    readings: Readings = field(repr=False)
+    examinations: tuple[Examination, ...] = field(repr=False)
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -112,6 +114,8 @@ def compare_readers(
         n_examinations=len(examinations),
         n_patients=len({e.patient_id for e in examinations}),
         vocabulary=readings.vocabulary,
+        readings=readings,
+        examinations=tuple(examinations),
     )
 
 

@@ -17,6 +17,7 @@ from liverspleen.evaluation.reporting.figures.bland_altman import (
     FORMS,
     Form,
     bland_altman_figure,
+    drawn_cases,
     figure_bytes,
 )
 from liverspleen.evaluation.reporting.figures.flow import flow_figure
@@ -50,7 +51,10 @@ PICTURES: Final = (
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure in all file formats; the page shows the format `shown`; `description` is the text alternative."""
+    """One figure in all file formats; the page shows the format `shown`; `description` is the text alternative.
+
+    `cases` are the cases of its points in the order of drawing, which the page links to their rows.
+    """
 
     name: str
     title: str
@@ -59,6 +63,7 @@ class Picture:
     files: dict[Form, bytes]
     shown: Form = "svg"
     wide: bool = False
+    cases: tuple[str, ...] = ()
 
 
 def pictures(report: StatisticalReport, results: StudyResults) -> tuple[Picture, ...]:
@@ -137,6 +142,7 @@ def _agreement(agreement: Agreement, letter: str, report: StatisticalReport) -> 
         f"Bland-Altman plot of the {index.lower()}, n = {result.n}. The numbers are in {source}"
         + ("." if validated else ", and in the additional tables of limits of agreement."),
         _files(bland_altman_figure(agreement, str(report.reader), str(report.reference), report.vocabulary)),
+        cases=drawn_cases(agreement, report.vocabulary),
     )
 
 

@@ -192,11 +192,27 @@ def _wrapped(label: str) -> str:
     return label
 
 
+def drawn_cases(agreement: Agreement, vocabulary: Vocabulary = PAPER) -> tuple[str, ...]:
+    """Return the cases of the points in the order in which the figure draws them; none if the points are an image."""
+    if agreement.result.n > MOST_VECTOR_POINTS:
+        return ()
+    found = _positions(agreement, vocabulary).values()
+    return tuple(agreement.case_ids[position] for inside in found for position in inside)
+
+
+def _positions(agreement: Agreement, vocabulary: Vocabulary) -> dict[str, list[int]]:
+    """Return the positions of the pairs of each condition, in the order of the legend."""
+    found: dict[str, list[int]] = {name: [] for name in _marks(set(agreement.conditions), vocabulary)}
+    for position, name in enumerate(agreement.conditions):
+        found[name].append(position)
+    return found
+
+
 def _points(axes: Axes, agreement: Agreement, vocabulary: Vocabulary) -> int:
     """Plot the points of each condition, and return the number of lines of the legend."""
     marks, many = _marks(set(agreement.conditions), vocabulary), agreement.result.n > MOST_VECTOR_POINTS
-    for condition, (colour, marker) in marks.items():
-        inside = [position for position, name in enumerate(agreement.conditions) if name == condition]
+    for condition, inside in _positions(agreement, vocabulary).items():
+        colour, marker = marks[condition]
         averages, differences = (
             [values[position] for position in inside]
             for values in (agreement.result.averages, agreement.result.differences)

@@ -19,16 +19,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WINDOW_HU: Final = (-110, 190)  # soft tissue: centre 40, width 300
+WINDOW_HU: Final = (-110, 190)
+"""Values from black to white, for soft tissue: centre 40, width 300."""
 _BODY_HU: Final = -400  # lower values are air around the patient
 _MARGIN_MM: Final = 8.0
 _COLUMNS: Final = ("CT", "Reference", "Prediction", "Errors")
 _ALPHA: Final = 0.5
 
-_ORGANS: Final = {int(organ): organ.facts.colour for organ in ORGANS}
+ORGAN_COLOURS: Final = {int(organ): organ.facts.colour for organ in ORGANS}
 # red and blue as in the paper; no colour of an organ
-_ERRORS: Final = {1: "#FF2020", 2: "#2060FF", 3: "#C020C0"}
-_NAMES: Final = {1: "False positive", 2: "False negative", 3: "Other organ"}
+ERROR_COLOURS: Final = {1: "#FF2020", 2: "#2060FF", 3: "#C020C0"}
+ERROR_NAMES: Final = {1: "False positive", 2: "False negative", 3: "Other organ"}
 
 # Inches
 _PANEL: Final = 1.9
@@ -112,13 +113,13 @@ def _caption(figure: Figure, overlay: Overlay, vocabulary: Vocabulary, place: tu
 def _panel(axes: Axes, overlay: Overlay, frame: tuple[slice, slice], title: str) -> None:
     aspect = overlay.spacing_mm[0] / overlay.spacing_mm[1]
     shown: dict[str, Any] = {"origin": "upper", "interpolation": "nearest", "aspect": aspect}
-    low, high = _WINDOW_HU
+    low, high = WINDOW_HU
     axes.imshow(overlay.hu[frame], cmap="gray", vmin=low, vmax=high, **shown)
     if title == "Errors":
-        axes.imshow(_coloured(overlay.errors[frame], _ERRORS, alpha=0.85), **shown)
+        axes.imshow(_coloured(overlay.errors[frame], ERROR_COLOURS, alpha=0.85), **shown)
     elif title != "CT":
         labels = overlay.reference if title == "Reference" else overlay.prediction
-        axes.imshow(_coloured(labels[frame], _ORGANS, alpha=_ALPHA), **shown)
+        axes.imshow(_coloured(labels[frame], ORGAN_COLOURS, alpha=_ALPHA), **shown)
     else:
         for x, side in ((0.03, "R"), (0.97, "L")):
             axes.text(x, 0.94, side, transform=axes.transAxes, ha="center", va="center", fontsize=7.5, color="white")
@@ -138,8 +139,8 @@ def _coloured(labels: NDArray[np.uint8], colours: dict[int, str], *, alpha: floa
 def _legend(figure: Figure, other_organ: bool) -> None:
     from matplotlib.patches import Patch
 
-    organs = [Patch(color=colour, alpha=_ALPHA, label=Structure(value).key) for value, colour in _ORGANS.items()]
-    kinds = [kind for kind in _ERRORS if kind != 3 or other_organ]
-    errors = [Patch(color=_ERRORS[kind], label=_NAMES[kind].lower()) for kind in kinds]
+    organs = [Patch(color=colour, alpha=_ALPHA, label=Structure(value).key) for value, colour in ORGAN_COLOURS.items()]
+    kinds = [kind for kind in ERROR_COLOURS if kind != 3 or other_organ]
+    errors = [Patch(color=ERROR_COLOURS[kind], label=ERROR_NAMES[kind].lower()) for kind in kinds]
     handles = [*organs, *errors]
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=8.5)
