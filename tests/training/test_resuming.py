@@ -238,6 +238,7 @@ def test_safetensors_have_the_best_weights_and_the_description(box_cohort: Calla
         "organs": {"liver": 3, "spleen": 3},
         "conditions": {"": 1, "fatty": 2},
         "origins": {"": 1, "phantom": 2},
+        "corrections": {},
     }
     assert about["validation"] == {
         "cases": 1,
@@ -245,6 +246,7 @@ def test_safetensors_have_the_best_weights_and_the_description(box_cohort: Calla
         "organs": {"liver": 1, "spleen": 1},
         "conditions": {"cld": 1},
         "origins": {"phantom": 1},
+        "corrections": {},
     }
     assert about["taught_organs"] == ["liver", "spleen"]
 
