@@ -48,7 +48,8 @@ def test_measurements_suffice_and_missing_tables_are_listed(
     measured: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert report(measured) == 0
-    assert "LS-REP-040: Table 1 and Figures 1 and 3, and the viewer of slices, are not included" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "LS-REP-040: Table 1 and Figures 1 and 3, and the viewer of slices, are not included" in said
 
 
 def test_the_cohort_its_split_and_exclusions_make_table_1_and_the_figures(
