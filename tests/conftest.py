@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -176,3 +177,17 @@ def small_disk(tmp_path: Path, disk_mb: int) -> Iterator[Path]:
         pytest.skip("making a small file system needs root")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)  # a database connection may still be open
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by playwright; root needs no-sandbox, and a machine without a GPU the software WebGL."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("chromium is not installed")
+    flags = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=program, args=flags)
+        yield launched
+        launched.close()

@@ -39,7 +39,7 @@ BELOW: dict[str, set[str]] = {
     "formats": {"errors"},
     "changed_keys": set(),
     "storage": set(),
-    "pages": set(),
+    "pages": {"errors"},
     "shipped": {"errors"},
     "records": {"errors", "formats", "reading", "storage"},
     "lazy": set(),

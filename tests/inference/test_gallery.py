@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -244,18 +242,6 @@ def test_model_of_phantoms_is_stated(tmp_path: Path) -> None:
     written(tmp_path, "b")
     write_tables(tmp_path)
     assert "1 of 2 label maps were made by a model" in (tmp_path / GALLERY).read_text()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("chromium is not installed")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])  # root needs it
-        yield started
-        started.close()
 
 
 @pytest.fixture

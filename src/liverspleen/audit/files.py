@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
 from liverspleen import __version__
 from liverspleen.audit.findings import FIELDS, SEVERITIES, Audit, Finding, bounds
 from liverspleen.audit.rules import RULES
-from liverspleen.errors import counted, one_line
+from liverspleen.errors import counted
 from liverspleen.evaluation.reporting.writers.csv_markdown import escaped
+from liverspleen.pages import templates
 from liverspleen.spreadsheet import csv_text
 from liverspleen.storage import StrPath, write_json, write_text
 
@@ -85,19 +85,17 @@ def _markdown(audit: Audit) -> str:
 
 
 def _page(audit: Audit) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    template = resources.files("liverspleen.audit").joinpath("templates/audit.html.j2").read_text("utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=one_line, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(template).render(
-        summary=summary_text(audit),
-        remark=_REMARK,
-        columns=_COLUMNS,
-        findings=[_cells(finding) for finding in audit.findings],
-        meanings=_MEANINGS,
-        rules=RULES,
-        unclaimed=audit.unclaimed,
-        version=__version__,
+    return (
+        templates("liverspleen.audit")
+        .get_template("audit.html.j2")
+        .render(
+            summary=summary_text(audit),
+            remark=_REMARK,
+            columns=_COLUMNS,
+            findings=[_cells(finding) for finding in audit.findings],
+            meanings=_MEANINGS,
+            rules=RULES,
+            unclaimed=audit.unclaimed,
+            version=__version__,
+        )
     )

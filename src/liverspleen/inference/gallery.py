@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from liverspleen import __version__
-from liverspleen.errors import Issue, counted, one_line
+from liverspleen.errors import Issue, counted
 from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.evaluation.metrics import attenuation, volume
 from liverspleen.evaluation.reporting.definitions import RESEARCH_USE
@@ -19,7 +18,7 @@ from liverspleen.evaluation.reporting.formatting import with_minus_signs
 from liverspleen.inference.case_files import CaseFiles, Sidecar
 from liverspleen.inference.case_report import ATTENUATION_STATUSES, VOLUME_STATUSES
 from liverspleen.organs import ORGANS, Structure
-from liverspleen.pages import part, script_source
+from liverspleen.pages import part, script_source, templates
 
 GALLERY: Final = "index.html"
 
@@ -78,33 +77,26 @@ def gallery_page(
     Pictures and other files are links to files in `folder`; a file that does not exist has no link. The page needs no
     network and is complete without JavaScript. The same input gives the same text.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    template = resources.files("liverspleen.inference").joinpath("templates/gallery.html.j2").read_text("utf-8")
-    # names from the input are one line each, without characters that change the direction of the text
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: value if hasattr(value, "__html__") else one_line(value),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     existing = {entry.name for entry in os.scandir(folder)}
     cards = [_failed_card(case_id, reasons) for case_id, reasons in failed.items()]
     cards += [_card(sidecar, existing) for sidecar in found]
     script = "".join(map(part, _SCRIPTS))
-    return environment.from_string(template).render(
-        mark=_MARK,
-        script=script,
-        script_source=script_source(script),
-        cards=cards,
-        n_failed=len(failed),
-        organs=ORGANS,
-        notice=RESEARCH_USE,
-        phantoms_only=_phantoms_only(found),
-        review=review_table,
-        version=__version__,
-        counted=counted,
+    return (
+        templates("liverspleen.inference")
+        .get_template("gallery.html.j2")
+        .render(
+            mark=_MARK,
+            script=script,
+            script_source=script_source(script),
+            cards=cards,
+            n_failed=len(failed),
+            organs=ORGANS,
+            notice=RESEARCH_USE,
+            phantoms_only=_phantoms_only(found),
+            review=review_table,
+            version=__version__,
+            counted=counted,
+        )
     )
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-from importlib import resources
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from liverspleen import __version__
-from liverspleen.errors import one_line
 from liverspleen.evaluation.reporting.definitions import RESEARCH_USE
 from liverspleen.evaluation.reporting.figures.bland_altman import INK, figure_bytes, own_style, shortened
 from liverspleen.evaluation.statistics.model_choice import Choice
+from liverspleen.pages import templates
 from liverspleen.storage import StrPath, write_json, write_text
 from liverspleen.sweep.leaderboard_study import read_study
 from liverspleen.sweep.leaderboard_text import DEFINITIONS, Leaderboard, csv_text, markdown_text
@@ -70,32 +69,25 @@ def write_leaderboard(output: StrPath) -> Choice | None:
 
 def _page(board: Leaderboard) -> str:
     """Return the leaderboard as one self-contained HTML page."""
-    from jinja2 import Environment, StrictUndefined
-
-    template = resources.files("liverspleen.sweep").joinpath("templates/leaderboard.html.j2").read_text("utf-8")
-    # names from the input are one line each, without characters that change the direction of the text
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: value if hasattr(value, "__html__") else one_line(value),  # a macro is markup
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     choice, study = board.choice, board.study
     picture = ""
     if choice is not None and choice.best is not None:
         picture = f"data:image/svg+xml;base64,{base64.b64encode(figure_bytes(_figure(board), 'svg')).decode()}"
-    return environment.from_string(template).render(
-        board=board,
-        study=study,
-        choice=choice,
-        n_pruned=len(study.phase("search", "pruned")),
-        n_cases=choice.n_cases if choice else study.cases["case_id"].nunique(),
-        hours=study.trials["seconds"].sum() / 3600,
-        picture=picture,
-        definitions=DEFINITIONS,
-        notice=RESEARCH_USE,
-        version=__version__,
+    return (
+        templates("liverspleen.sweep")
+        .get_template("leaderboard.html.j2")
+        .render(
+            board=board,
+            study=study,
+            choice=choice,
+            n_pruned=len(study.phase("search", "pruned")),
+            n_cases=choice.n_cases if choice else study.cases["case_id"].nunique(),
+            hours=study.trials["seconds"].sum() / 3600,
+            picture=picture,
+            definitions=DEFINITIONS,
+            notice=RESEARCH_USE,
+            version=__version__,
+        )
     )
 
 

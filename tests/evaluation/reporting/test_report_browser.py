@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,20 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 pytestmark = pytest.mark.browser
-
-FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        launched = started.chromium.launch(executable_path=program, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +97,9 @@ def test_a_point_of_a_figure_opens_its_case(opened: Callable[..., Any]) -> None:
     lowest = points.nth(int(np.argmax(heights)))
     assert lowest.locator("title").text_content() == "c5"
     lowest.click()
+    page.locator(".cases tr:target").wait_for()  # until the filter no longer hides the row
     assert page.locator(".cases tr:target th").inner_text() == "c5"
-    assert len(cases_shown(page)) == CASES  # the filter no longer hides the row
+    assert len(cases_shown(page)) == CASES
     in_viewer(page, "c5: slice")
 
 

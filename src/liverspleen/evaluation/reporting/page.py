@@ -20,7 +20,7 @@ from liverspleen.evaluation.reporting.formatting import fixed, with_minus_signs
 from liverspleen.evaluation.reporting.phantom_notes import PHANTOM_CODE
 from liverspleen.evaluation.reporting.viewer import ViewerCases
 from liverspleen.organs import ORGANS
-from liverspleen.pages import part, script_source
+from liverspleen.pages import part, script_source, templates
 
 MOST_LISTED: Final = 1_000
 """Cases of a note on the page; the JSON file has all."""
@@ -37,20 +37,8 @@ _ERRORS: Final = 16  # the organs have the values 1 to 15 in a packed map
 def html_page(
     template: str, *, cases: CaseTable, figures: Sequence[Picture], viewer: ViewerCases, **values: Any
 ) -> str:
-    """Return a page from a template of this package; `values` are names of the template.
-
-    Names from the data are text on one line, without line breaks and marks that change the text direction.
-    """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader(__name__.rpartition(".")[0]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: value if hasattr(value, "__html__") else one_line(value),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """Return a page from a template of this package; `values` are names of the template."""
+    environment = templates(__name__.rpartition(".")[0])
     environment.filters["minus"] = with_minus_signs
     scripts = [part("sortable.js"), part("points.js"), *([part("viewer.js")] if viewer.shown else [])]
     allowed = [*scripts, *([part("niivue/niivue.umd.js")] if viewer.shown else [])]
